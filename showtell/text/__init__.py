@@ -1,0 +1,1 @@
+"""Text in and out: tokenizer, location tokens, decoder, key/value cache, sampling and generation."""

@@ -1,0 +1,84 @@
+"""Autoregressive generation: read the prompt once, then one token at a time with the key/value cache.
+
+Rows of a batch may have prompts of different lengths: they are padded on the *left*, so that every row's next token is
+in the same column; `valid` says which columns are real and positions count real tokens only. Each row's result is what
+it would be alone (a test holds them equal).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from showtell.core.masks import left_padded_mask
+from showtell.text.decoder import Decoder
+from showtell.text.kv_cache import KVCache
+from showtell.text.sampling import SamplingConfig, choose, forbid
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One row's continuation: token ids without the stop token, each with the probability it had when it was chosen.
+
+    stopped: the stop token was reached (False: cut off at `max_tokens`).
+    stop_probability: probability of the stop token where it was chosen, 1 if it never was.
+    """
+
+    ids: list[int]
+    probabilities: list[float]
+    stopped: bool
+    stop_probability: float
+
+
+@torch.no_grad()
+def generate(
+    decoder: Decoder,
+    prompt: Float[Tensor, "batch tokens dim"],
+    valid: Bool[Tensor, "batch total"],
+    config: SamplingConfig,
+    *,
+    stop_id: int,
+    forbidden: Sequence[int] = (),
+    cache: KVCache | None = None,
+    generator: torch.Generator | None = None,
+    on_token: Callable[[list[int]], None] | None = None,
+) -> list[Generated]:
+    """Continue each row until its stop token.
+
+    Args:
+        prompt: embeddings still to be read.
+        valid: which columns are real, over what the cache holds *and* the prompt.
+        cache: tokens read before (an image prefix); it is forked, never changed.
+        on_token: called with the new ids of each step, one a row; finished rows repeat `stop_id`.
+    """
+    cache = cache.fork() if cache else decoder.new_cache()
+    batch = len(prompt)
+    counts = valid.long().cumsum(dim=1)
+    positions = (counts - 1).clamp_min(0)[:, -prompt.shape[1] :]
+    hidden = decoder(prompt, positions, left_padded_mask(valid, prompt.shape[1]), cache)
+    done = torch.zeros(batch, dtype=torch.bool, device=prompt.device)
+    rows: list[tuple[list[int], list[float]]] = [([], []) for _ in range(batch)]
+    stop_probability = [1.0] * batch
+    for step in range(config.max_tokens):
+        logits = forbid(decoder.logits(hidden[:, -1]).float(), forbidden)
+        chosen = choose(logits, config, generator).masked_fill(done, stop_id)
+        probability = logits.softmax(dim=-1).gather(-1, chosen[:, None])[:, 0]
+        for row, (token, p) in enumerate(zip(chosen.tolist(), probability.tolist(), strict=True)):
+            if done[row]:
+                continue
+            if token == stop_id:
+                stop_probability[row] = p
+            else:
+                rows[row][0].append(token)
+                rows[row][1].append(p)
+        done |= chosen == stop_id
+        if on_token:
+            on_token(chosen.tolist())
+        if bool(done.all()) or step + 1 == config.max_tokens:
+            break
+        valid = torch.cat([valid, valid.new_ones(batch, 1)], dim=1)
+        next_position = positions[:, -1:] + 1 + step
+        hidden = decoder(decoder.embed(chosen[:, None]), next_position, left_padded_mask(valid, 1), cache)
+    return [Generated(ids, ps, bool(done[i]), stop_probability[i]) for i, (ids, ps) in enumerate(rows)]
