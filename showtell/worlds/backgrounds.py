@@ -1,0 +1,119 @@
+"""Backgrounds: what lies behind the things.
+
+    canvas(y, x) = a + t(y, x) * (b - a)        t: 0 (plain) | ramp (gradient) | smooth noise | stripes | checks | dots
+
+or a crop of a photographic texture, often darkened or blurred. "checks" and "dots" are held out of training together
+with the pack's held-out photographs. Two colours of one pattern are kept near to each other: a thing must stand out from
+both. Noise is cut from tables made once from a fixed seed, because drawing fresh noise costs more than everything else.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from PIL import Image
+
+from showtell.worlds.dice import Dice
+
+Canvas = Float32[np.ndarray, "height width 3"]
+
+TRAIN_PATTERNS = ("plain", "plain", "gradient", "gradient", "noise", "stripes")
+HELD_OUT_PATTERNS = ("checks", "dots")
+_TABLE = 320
+_RAMP = np.arange(_TABLE, dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
+def _smooth_noise() -> Float32[np.ndarray, "fields side side"]:
+    """Eight fields of blurred noise in 0..1, from coarse clouds to fine grain."""
+    rng = np.random.Generator(np.random.Philox(key=7))
+    fields = []
+    for cells in (6, 10, 16, 24, 40, 64, 110, 200):
+        small = Image.fromarray((rng.random((cells, cells)) * 255).astype(np.uint8))
+        field = np.asarray(small.resize((_TABLE, _TABLE), Image.Resampling.BICUBIC), dtype=np.float32)
+        low, high = np.percentile(field, (1, 99))
+        fields.append(np.clip((field - low) / (high - low), 0, 1))
+    return np.stack(fields)
+
+
+@lru_cache(maxsize=1)
+def grain() -> Float32[np.ndarray, "side side 3"]:
+    """Gaussian noise of standard deviation 1, to be cut at a random place."""
+    rng = np.random.Generator(np.random.Philox(key=11))
+    return rng.standard_normal((_TABLE, _TABLE, 3), dtype=np.float32)
+
+
+def _tone(dice: Dice) -> Float32[np.ndarray, "3"]:
+    """A background colour: often pale, gray or dark, sometimes strong."""
+    kind = dice.next()
+    if kind < 0.30:
+        low, high = 205.0, 255.0  # pale
+    elif kind < 0.45:
+        low, high = 5.0, 60.0  # dark
+    elif kind < 0.60:
+        gray = dice.between(20, 250)
+        return np.array((gray, gray, gray), dtype=np.float32)
+    else:
+        low, high = 20.0, 250.0
+    return np.array([dice.between(low, high) for _ in range(3)], dtype=np.float32)
+
+
+def pattern(kind: str, height: int, width: int, dice: Dice) -> Canvas:
+    """A drawn background."""
+    a = _tone(dice)
+    if kind == "plain":
+        canvas = np.empty((height, width, 3), dtype=np.float32)
+        canvas[:] = a
+        return canvas
+    spread = 90 if kind == "gradient" else 55
+    b = np.clip(a + np.array([dice.between(-spread, spread) for _ in range(3)], dtype=np.float32), 0, 255)
+    t = _field(kind, height, width, dice)
+    return np.multiply(t[:, :, None], b - a) + a
+
+
+def _field(kind: str, height: int, width: int, dice: Dice) -> Float32[np.ndarray, "height width"]:
+    if kind == "noise":
+        field = _smooth_noise()[dice.below(8)]
+        y, x = dice.below(_TABLE - height + 1), dice.below(_TABLE - width + 1)
+        return field[y : y + height, x : x + width]
+    angle = dice.between(0, 2 * np.pi)
+    ax, ay = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    x, y = _RAMP[:width], _RAMP[:height]
+    if kind == "gradient":
+        field = (x * ax)[None, :] + (y * ay)[:, None]
+        low, high = field.min(), field.max()
+        return (field - low) / (high - low)
+    period = dice.between(6, 24)
+    if kind == "stripes":
+        return (((x * ax)[None, :] + (y * ay)[:, None]) % period < period / 2).astype(np.float32)
+    if kind == "checks":
+        columns, rows = x % period < period / 2, y % period < period / 2
+        return (columns[None, :] ^ rows[:, None]).astype(np.float32)
+    columns, rows = (x % period - period / 2) ** 2, (y % period - period / 2) ** 2
+    return (columns[None, :] + rows[:, None] < (period * 0.3) ** 2).astype(np.float32)
+
+
+def photograph(texture: UInt8[np.ndarray, "rows columns channels"], height: int, width: int, dice: Dice) -> Canvas:
+    """A crop of a photographic texture in the wanted size: any zoom, mirrored, darker, paler or blurred at random."""
+    rows, columns = texture.shape[:2]
+    scale = dice.between(0.45, 1.0)
+    fit = min(columns / width, rows / height)
+    crop_width, crop_height = scale * fit * width, scale * fit * height
+    x, y = dice.next() * (columns - crop_width), dice.next() * (rows - crop_height)
+    picture = Image.fromarray(np.ascontiguousarray(texture[:, :, :3]))
+    box = (x, y, x + crop_width, y + crop_height)
+    blur = int(dice.between(3, 8)) if dice.chance(0.3) else 1
+    small = (max(4, width // blur), max(4, height // blur))
+    picture = picture.resize(small, Image.Resampling.BILINEAR, box=box)
+    if blur > 1:
+        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+    canvas = np.asarray(picture, dtype=np.float32)
+    if dice.chance(0.5):
+        canvas = canvas[:, ::-1]
+    kind = dice.next()
+    if kind < 0.35:
+        return canvas * np.float32(dice.between(0.3, 0.8))
+    if kind < 0.60:
+        pale = np.float32(dice.between(0.3, 0.7))
+        return canvas * pale + 255 * (1 - pale)
+    return canvas.copy()
