@@ -1,0 +1,146 @@
+"""Batches made ahead of time by other processes, in an order that does not depend on how many there are.
+
+    global batch of step t   = positions [t B, (t+1) B)
+    rank r of W              = its r-th contiguous slice of B/W positions, cut into `micro_batches` pieces
+    piece m                  = made by worker m mod workers, read back in order
+
+Each worker knows by itself which pieces are its own, so there is no task queue; it stops at a full pipe, so what is
+ready is bounded. A thread of the main process reads the pipes round robin into a short queue. A failing `make` is
+raised in the main process with the position of the sample; a worker that dies closes its pipe and is named too.
+How one piece travels from a worker to the main process is `data/workers.py`.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from showtell.core.errors import ConfigError, DataError
+from showtell.data.sample import Batch, Collate, Make
+from showtell.data.workers import Method, Workers, build
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pieces:
+    """The arithmetic of positions; see the drawing above."""
+
+    batch_size: int
+    micro_batches: int
+    rank: int
+    world_size: int
+
+    def positions(self, piece: int) -> range:
+        """Global positions of the samples of micro-batch `piece`, counted over the whole run."""
+        step, micro = divmod(piece, self.micro_batches)
+        size = self.batch_size // (self.world_size * self.micro_batches)
+        start = step * self.batch_size + (self.rank * self.micro_batches + micro) * size
+        return range(start, start + size)
+
+
+class Batches:
+    """A source of batches that can start at any step: `with batches.start(step) as stream: next(stream)`.
+
+    Args:
+        make: global position -> sample, pure.
+        collate: list of samples -> batch, pure.
+        batch_size: samples of one optimiser step, over all ranks and micro-batches.
+        micro_batches: into how many pieces a rank cuts its share (gradient accumulation).
+        workers: processes that make batches; 0 = a thread of this process.
+        prefetch: batches kept ready beyond the one each worker holds.
+        method: how workers start. "fork" is immediate and shares what `make` holds; "forkserver" wants a picklable
+            `make` and a main module that can be imported, and is needed when `make` itself uses CUDA.
+    """
+
+    def __init__(
+        self,
+        make: Make,
+        collate: Collate,
+        *,
+        batch_size: int,
+        micro_batches: int = 1,
+        workers: int = 0,
+        prefetch: int = 2,
+        method: Method = "fork",
+    ):
+        self.make, self.collate = make, collate
+        self.batch_size, self.micro_batches = batch_size, micro_batches
+        self.workers, self.prefetch, self.method = workers, max(1, prefetch), method
+
+    def start(self, step: int = 0, rank: int = 0, world_size: int = 1) -> "BatchStream":
+        """The micro-batches of this rank from optimiser step `step` on.
+
+        Raises ConfigError when the batch cannot be cut evenly.
+        """
+        if self.batch_size % (world_size * self.micro_batches):
+            raise ConfigError(
+                f"batch_size {self.batch_size} cannot be cut evenly into {world_size} ranks "
+                f"x {self.micro_batches} micro-batches"
+            )
+        pieces = Pieces(
+            batch_size=self.batch_size, micro_batches=self.micro_batches, rank=rank, world_size=world_size
+        )
+        return BatchStream(self, pieces, step * self.micro_batches)
+
+
+class BatchStream(Iterator[Batch]):
+    """Endless micro-batches; `wait` is the time in seconds that `next` has blocked since `take_wait`."""
+
+    def __init__(self, batches: Batches, pieces: Pieces, first: int):
+        self.wait = 0.0
+        self._batches, self._pieces, self._first = batches, pieces, first
+        self._ready: queue.Queue[Any] = queue.Queue(batches.prefetch)
+        self._closed = threading.Event()
+        self._workers = Workers(batches, pieces, first) if batches.workers else None
+        self._thread = threading.Thread(target=self._fill, name="showtell-batches", daemon=True)
+        self._thread.start()
+
+    def __next__(self) -> Batch:
+        began = time.perf_counter()
+        item = self._ready.get()
+        self.wait += time.perf_counter() - began
+        if isinstance(item, DataError):
+            self.close()
+            raise item
+        return item
+
+    def take_wait(self) -> float:
+        """Seconds waited for data since the last call."""
+        wait, self.wait = self.wait, 0.0
+        return wait
+
+    def close(self) -> None:
+        """Stop the workers and the thread; safe to call twice."""
+        self._closed.set()
+        if self._workers is not None:
+            self._workers.stop()
+        self._thread.join(timeout=5)
+
+    def __enter__(self) -> "BatchStream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _fill(self) -> None:
+        piece = self._first
+        while not self._closed.is_set():
+            try:
+                item = self._workers.receive(piece) if self._workers else self._build(piece)
+            except DataError as error:
+                item = error
+            self._put(item)
+            if isinstance(item, DataError):
+                return
+            piece += 1
+
+    def _build(self, piece: int) -> Batch:
+        return build(self._batches.make, self._batches.collate, self._pieces.positions(piece))
+
+    def _put(self, item: Any) -> None:
+        while not self._closed.is_set():
+            try:
+                return self._ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue

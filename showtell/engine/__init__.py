@@ -1,0 +1,12 @@
+"""The one training loop: step, optimiser groups, schedules, resumable state and the log of a run.
+
+Knows nothing about pictures or text: a stage is a `step(model, batch) -> Loss` and a source of batches.
+"""
+
+from showtell.engine.loop import Gate, LoopConfig, Outcome, train
+from showtell.engine.optim import OptimizerConfig, Part, make_optimizer
+from showtell.engine.schedule import Constant, Cosine, Schedule, WarmupStableDecay
+from showtell.engine.step import Loss, Step, TrainingError
+
+__all__ = ["Constant", "Cosine", "Gate", "LoopConfig", "Loss", "OptimizerConfig", "Outcome", "Part", "Schedule", "Step",
+           "TrainingError", "WarmupStableDecay", "make_optimizer", "train"]  # fmt: skip
