@@ -1,0 +1,90 @@
+"""Resizing: every output pixel is a weighted mean of input pixels, and the kernel says with which weights.
+
+    nearest    takes the pixel under the centre; aliases
+    box        1 for |t| <= 1/2                    the mean of the pixels covered
+    bilinear   1 - |t|                             "triangle"
+    bicubic    Keys' cubic, a = -1/2               sharper, overshoots at edges; what CLIP and most processors use
+    lanczos    sinc(t) sinc(t / 3)                 sharpest, rings
+
+Output pixel o looks at position c = (o + 1/2) * scale of the input, scale = in / out, and weighs the pixel with centre
+p by kernel((p - c) / max(scale, 1)), normalised to sum 1. Stretching the kernel by the scale when shrinking is the
+*antialiasing*: without it (`torch.nn.functional.interpolate` by default) most input pixels of a large photo are never
+looked at. Rows and columns are independent, so two matrices resize a picture: out = W_rows @ image @ W_columns^T.
+
+`resize` is Pillow, whose pixels are those of the reference processors. `resize_weights` and `resize_by_matrix` are the
+same thing written out, to read and to draw; a test holds the two within one grey level.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+Kernel = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
+
+PILLOW: dict[Kernel, Image.Resampling] = {
+    "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+def resize(
+    pixels: UInt8[np.ndarray, "height width 3"], width: int, height: int, kernel: Kernel = "bicubic"
+) -> UInt8[np.ndarray, "new_height new_width 3"]:
+    """A picture of `width` x `height`, antialiased when it shrinks (except `nearest`, which never is)."""
+    return np.array(Image.fromarray(pixels).resize((width, height), PILLOW[kernel]))
+
+
+def box(t: Tensor) -> Tensor:
+    return ((t > -0.5) & (t <= 0.5)).to(t.dtype)
+
+
+def triangle(t: Tensor) -> Tensor:
+    return (1 - t.abs()).clamp(min=0)
+
+
+def cubic(t: Tensor, a: float = -0.5) -> Tensor:
+    t = t.abs()
+    near = (a + 2) * t**3 - (a + 3) * t**2 + 1
+    far = a * (t**3 - 5 * t**2 + 8 * t - 4)
+    return torch.where(t < 1, near, torch.where(t < 2, far, torch.zeros_like(t)))
+
+
+def lanczos(t: Tensor) -> Tensor:
+    return torch.where(t.abs() < 3, torch.sinc(t) * torch.sinc(t / 3), torch.zeros_like(t))
+
+
+CURVES: dict[Kernel, Callable[[Tensor], Tensor]] = {
+    "box": box,
+    "bilinear": triangle,
+    "bicubic": cubic,
+    "lanczos": lanczos,
+}
+
+
+def resize_weights(size: int, new_size: int, kernel: Kernel, antialias: bool = True) -> Float[Tensor, "new_size size"]:
+    """The matrix that resizes one axis: row o holds the weights of output pixel o, summing to 1."""
+    scale = size / new_size
+    centers = (torch.arange(new_size, dtype=torch.float64) + 0.5) * scale
+    if kernel == "nearest":
+        return torch.eye(size)[centers.long()]
+    stretch = max(scale, 1.0) if antialias else 1.0
+    pixels = torch.arange(size, dtype=torch.float64) + 0.5
+    weights = CURVES[kernel]((pixels[None, :] - centers[:, None]) / stretch)  # (new_size, size)
+    return (weights / weights.sum(dim=1, keepdim=True)).float()
+
+
+def resize_by_matrix(
+    image: Float[Tensor, "*batch height width"], width: int, height: int, kernel: Kernel, antialias: bool = True
+) -> Float[Tensor, "*batch new_height new_width"]:
+    """`resize` of a tensor in 0..255, without rounding; clipped after each axis, as 8-bit pixels are."""
+    columns = resize_weights(image.shape[-1], width, kernel, antialias).to(image)
+    rows = resize_weights(image.shape[-2], height, kernel, antialias).to(image)
+    return (rows @ (image @ columns.T).clamp(0, 255)).clamp(0, 255)
