@@ -78,9 +78,7 @@ class Batches:
                 f"batch_size {self.batch_size} cannot be cut evenly into {world_size} ranks "
                 f"x {self.micro_batches} micro-batches"
             )
-        pieces = Pieces(
-            batch_size=self.batch_size, micro_batches=self.micro_batches, rank=rank, world_size=world_size
-        )
+        pieces = Pieces(batch_size=self.batch_size, micro_batches=self.micro_batches, rank=rank, world_size=world_size)
         return BatchStream(self, pieces, step * self.micro_batches)
 
 

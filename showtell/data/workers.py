@@ -9,6 +9,8 @@ numpy arrays in one pickle, which needs neither shared memory nor file descripto
 `data/loader.py`.
 """
 
+import contextlib
+import fcntl
 import io
 import multiprocessing
 import os
@@ -67,12 +69,13 @@ class Workers:
     """The processes of one stream and the reading ends of their pipes."""
 
     def __init__(self, batches: "Batches", pieces: "Pieces", first: int):
-        context = multiprocessing.get_context(batches.method)
+        context: Any = multiprocessing.get_context(batches.method)
         self.pieces, self.first = pieces, first
         self.processes: list[Any] = []
         self.pipes: list[Connection] = []
         for number in range(batches.workers):
             reader, writer = context.Pipe(duplex=False)
+            _widen(reader)
             # A forked worker must not keep its siblings' pipes open, or nobody would notice the main process's death.
             inherited = [*self.pipes, reader] if batches.method == "fork" else []
             process = context.Process(
@@ -98,8 +101,8 @@ class Workers:
             self.processes[number].join(timeout=1)
             positions = self.pieces.positions(piece)
             raise DataError(
-                f"loader worker {number} died (exit code {self.processes[number].exitcode}) while making the samples at "
-                f"positions {positions.start} to {positions.stop - 1}; a negative code is a signal, -9 often means "
+                f"loader worker {number} died (exit code {self.processes[number].exitcode}) while making the samples "
+                f"at positions {positions.start} to {positions.stop - 1}; a negative code is a signal, -9 often means "
                 "out of memory"
             ) from error
         if isinstance(item, Failure):
@@ -125,7 +128,8 @@ def _work(
     pipe: Connection,
     inherited: list[Connection],
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process decides when to stop
+    # Ctrl-C reaches the whole process group, but the main process decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     for other in inherited:
@@ -157,3 +161,10 @@ def _pickled(item: Any) -> memoryview:
     buffer = io.BytesIO()
     _Pickler(buffer, protocol=5).dump(item)
     return buffer.getbuffer()
+
+
+def _widen(pipe: Connection) -> None:
+    """A larger pipe (Linux): sixteen times fewer switches between worker and reader for each batch."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):  # the user's pipe quota is used up; the usual size works too
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)

@@ -3,7 +3,8 @@
 Knows nothing about pictures or text: a stage is a `step(model, batch) -> Loss` and a source of batches.
 """
 
-from showtell.engine.loop import Gate, LoopConfig, Outcome, train
+from showtell.engine.gates import Gate
+from showtell.engine.loop import LoopConfig, Outcome, train
 from showtell.engine.optim import OptimizerConfig, Part, make_optimizer
 from showtell.engine.schedule import Constant, Cosine, Schedule, WarmupStableDecay
 from showtell.engine.step import Loss, Step, TrainingError

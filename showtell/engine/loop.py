@@ -15,20 +15,23 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from showtell.core.checkpoint import fill_module, save_module
-from showtell.engine.distributed import World, join_world
+from showtell.engine.distributed import join_world
 from showtell.engine.ema import Ema
+from showtell.engine.gates import Gate, run_gates
+from showtell.engine.gradient import Stream, accumulate, device_of, normalise
 from showtell.engine.interrupt import Interruption
 from showtell.engine.log import RunLog
+from showtell.engine.meter import Meter
 from showtell.engine.optim import set_learning_rates
 from showtell.engine.schedule import Schedule
 from showtell.engine.state import TrainState, seed_everything
-from showtell.engine.step import Loss, Step, TrainingError, to_device
+from showtell.engine.step import Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +64,6 @@ class LoopConfig:
     stop_after_steps: int | None = None
 
 
-class Stream(Protocol):
-    """Micro-batches in order."""
-
-    def __next__(self) -> Any: ...
-    def take_wait(self) -> float: ...
-
-
 class BatchSource(Protocol):
     """What the loop needs of `showtell.data.loader.Batches`."""
 
@@ -75,23 +71,6 @@ class BatchSource(Protocol):
     micro_batches: int
 
     def start(self, step: int, rank: int, world_size: int) -> AbstractContextManager[Stream]: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gate:
-    """A check before step 1 and every so many steps.
-
-    check: called with the model in eval mode, without gradients; returns numbers for the log; raises TrainingError to
-        stop the run. Must not depend on the rank.
-    every: steps between checks.
-    name: how the log calls it.
-    averaged: look at the averaged weights when the run has some.
-    """
-
-    check: Callable[[nn.Module], Mapping[str, float]]
-    every: int
-    name: str = "gate"
-    averaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,20 +114,21 @@ def train(
     Raises TrainingError when the loss or a gradient is not finite, a batch has nothing to train on, or a gate closes.
     """
     folder, world, began = Path(folder), join_world(), time.monotonic()
+    world.broadcast_parameters(model)
     ema = Ema(model, config.ema_decay) if config.ema_decay is not None else None
     notes = {"batch_size": batches.batch_size, "seed": config.seed}
     state = TrainState(model, optimizer, ema, notes=notes)
     damaged: list[str] = []
     state.resume(folder / "checkpoints", report=damaged.append)
-    world.broadcast_parameters(model)
     first, saved, saved_at = state.step, state.step, began
     reason: Literal["finished", "interrupted", "paused"] = "finished"
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     meter = Meter(batches.batch_size, config.max_steps)
     model.train()
     with (
-        RunLog(folder, config.max_steps, step=first, active=world.is_main, name=folder.name) as log,
         Interruption() as interruption,
-        batches.start(first, world.rank, world.size) as stream,
+        batches.start(first, world.rank, world.size) as stream,  # forks, so before the log starts its threads
+        RunLog(folder, config.max_steps, step=first, active=world.is_main, name=folder.name) as log,
     ):
         for sentence in damaged:
             log.say(sentence)
@@ -157,7 +137,8 @@ def train(
         while state.step < config.max_steps:
             seed_everything(config.seed, state.step, world.rank)
             set_learning_rates(optimizer, schedule(state.step))
-            metrics = accumulate(model, step, stream, batches.micro_batches, optimizer, config, world, state.step)
+            sums = accumulate(model, step, stream, batches.micro_batches, config.precision)
+            metrics = normalise(model, parameters, sums, world, config.clip_norm, state.step + 1)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             state.step += 1
@@ -199,105 +180,3 @@ def train(
             save_module(model, folder / "model.safetensors")
     world.barrier()
     return Outcome(state.step, reason)
-
-
-def accumulate(
-    model: nn.Module,
-    step: Step,
-    stream: Stream,
-    micro_batches: int,
-    optimizer: torch.optim.Optimizer,
-    config: LoopConfig,
-    world: World,
-    number: int,
-) -> dict[str, float]:
-    """Leave the token-normalised, clipped gradient of one optimiser step in `.grad`; return its metrics."""
-    device = device_of(model)
-    losses: list[Loss] = []
-    for _ in range(micro_batches):
-        batch = to_device(next(stream), device)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
-            loss = step(model, batch)
-        loss.value.backward()
-        losses.append(Loss(loss.value.detach(), float(loss.weight), {k: number_of(v) for k, v in loss.parts.items()}))
-
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    world.sum_gradients(parameters)
-    value, weight = world.sum([sum(float(x.value) for x in losses), sum(x.weight for x in losses)], device)
-    if not weight > 0:
-        raise TrainingError(f"step {number + 1}: the batch has no trained tokens; look at its loss masks")
-    if not value - value == 0:  # infinity and NaN alike
-        raise TrainingError(f"step {number + 1}: the loss is {value / weight}; the last checkpoint is from before")
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = float(torch.nn.utils.get_total_norm(gradients)) / weight
-    if not norm - norm == 0:
-        raise TrainingError(f"step {number + 1}: {first_bad_gradient(model)}; the last checkpoint is from before")
-    scale = min(1.0, config.clip_norm / (norm + 1e-6)) if config.clip_norm is not None else 1.0
-    torch._foreach_mul_(gradients, scale / weight)
-
-    own = sum(x.weight for x in losses) or 1.0
-    names = {name for x in losses for name in x.parts}
-    parts = {name: sum(x.weight * x.parts.get(name, 0.0) for x in losses) / own for name in sorted(names)}
-    return {"loss": value / weight, "grad_norm": norm, "weight": weight, **parts}
-
-
-def first_bad_gradient(model: nn.Module) -> str:
-    """A sentence naming the first parameter, in module order, whose gradient is not finite."""
-    for name, parameter in model.named_parameters():
-        if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
-            return f"the gradient of {name} is not finite"
-    return "the norm of the gradient overflows although each gradient is finite"
-
-
-def run_gates(gates: Sequence[Gate], model: nn.Module, ema: Ema | None, step: int, log: RunLog) -> None:
-    """Run the checks due at `step` in eval mode and log their numbers."""
-    for gate in (gate for gate in gates if step % gate.every == 0):
-        model.eval()
-        with torch.no_grad():
-            if gate.averaged and ema is not None:
-                with ema.swapped_in():
-                    numbers = gate.check(model)
-            else:
-                numbers = gate.check(model)
-        model.train()
-        log.event(gate.name, step, dict(numbers))
-
-
-class Meter:
-    """Speeds over the steps since the last reading."""
-
-    def __init__(self, batch_size: int, max_steps: int):
-        self.batch_size, self.max_steps = batch_size, max_steps
-        self._reset()
-
-    def _reset(self) -> None:
-        self.began, self.steps, self.weight, self.value, self.wait = time.perf_counter(), 0, 0.0, 0.0, 0.0
-
-    def add(self, metrics: Mapping[str, float], wait: float) -> None:
-        self.steps += 1
-        self.weight += metrics["weight"]
-        self.value += metrics["loss"] * metrics["weight"]
-        self.wait += wait
-
-    def read(self, step: int) -> dict[str, float]:
-        """Mean loss and rates since the last call; `wait_percent` is the share of time spent waiting for data."""
-        seconds = time.perf_counter() - self.began
-        rates = {
-            "loss_mean": self.value / self.weight,
-            "samples_per_second": self.steps * self.batch_size / seconds,
-            "tokens_per_second": self.weight / seconds,
-            "wait_percent": 100 * self.wait / seconds,
-            "seconds_per_step": seconds / self.steps,
-            "eta_seconds": seconds / self.steps * (self.max_steps - step),
-        }
-        self._reset()
-        return {name: round(value, 6) for name, value in rates.items()}
-
-
-def number_of(value: Tensor | float) -> float:
-    return float(value.detach()) if isinstance(value, Tensor) else float(value)
-
-
-def device_of(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
-

@@ -59,23 +59,36 @@ class TrainState:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path, keep: int = 2) -> Path:
-        """Write `folder/step-N` atomically and delete all but the newest `keep`."""
+        """Write `folder/step-N` atomically and delete all but the newest `keep`.
+
+        Raises CheckpointError when the disk refuses; the checkpoints from before are then untouched.
+        """
         target = folder / f"step-{self.step:08d}"
         temporary = folder / f".step-{self.step:08d}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        try:
+            temporary.mkdir(parents=True)
+            self._write(temporary)
+            shutil.rmtree(target, ignore_errors=True)
+            temporary.rename(target)
+            sync_folder(folder)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise CheckpointError(
+                f"{target}: the checkpoint cannot be written ({error.strerror or error}); the one before is intact, "
+                "run the same command to resume from it"
+            ) from error
+        for old in checkpoints(folder)[keep:]:
+            shutil.rmtree(old)
+        return target
+
+    def _write(self, temporary: Path) -> None:
         save_tensors(module_tensors(self.model), temporary / "model.safetensors")
         save_tensors(_optimizer_tensors(self.model, self.optimizer), temporary / "optimizer.safetensors")
         if self.ema is not None:
             save_tensors(self.ema.shadow, temporary / "ema.safetensors")
         _write_json(temporary / "state.json", {"step": self.step, "notes": self.notes})
         _write_json(temporary / "manifest.json", {file.name: _sha256(file) for file in sorted(temporary.iterdir())})
-        shutil.rmtree(target, ignore_errors=True)
-        temporary.rename(target)
-        sync_folder(folder)
-        for old in _candidates(folder)[keep:]:
-            shutil.rmtree(old)
-        return target
 
     def load(self, checkpoint: Path) -> None:
         """Fill everything from one checkpoint folder.
@@ -84,12 +97,15 @@ class TrainState:
         """
         if problem := damage(checkpoint):
             raise CheckpointError(f"{checkpoint}: {problem}")
+        self._fill(checkpoint)
+
+    def _fill(self, checkpoint: Path) -> None:
         saved = json.loads((checkpoint / "state.json").read_text())
         for name, value in self.notes.items():
             if name in saved["notes"] and saved["notes"][name] != value:
                 raise CheckpointError(
-                    f"{checkpoint}: this run was started with {name} = {saved['notes'][name]} and is now asked to go on "
-                    f"with {value}; use the old value or another folder"
+                    f"{checkpoint}: this run was started with {name} = {saved['notes'][name]} and is now asked to go "
+                    f"on with {value}; use the old value or another folder"
                 )
         fill_module(self.model, load_tensors(checkpoint / "model.safetensors"), f"{checkpoint}/model.safetensors")
         _fill_optimizer(self.model, self.optimizer, load_tensors(checkpoint / "optimizer.safetensors"), checkpoint)
@@ -99,11 +115,11 @@ class TrainState:
 
     def resume(self, folder: Path, report: Callable[[str], None]) -> bool:
         """Load the newest valid checkpoint below `folder`; False when there is none. `report` hears of damaged ones."""
-        for candidate in _candidates(folder):
+        for candidate in checkpoints(folder):
             if problem := damage(candidate):
                 report(f"{candidate.name} is damaged ({problem}); trying the one before")
                 continue
-            self.load(candidate)
+            self._fill(candidate)
             return True
         return False
 
@@ -112,6 +128,8 @@ def damage(checkpoint: Path) -> str | None:
     """Why a checkpoint folder cannot be trusted, or None when every file has the hash of the manifest."""
     try:
         manifest: dict[str, str] = json.loads((checkpoint / "manifest.json").read_text())
+        if not {"model.safetensors", "optimizer.safetensors", "state.json"} <= set(manifest):
+            return "manifest.json does not list all files"
         for name, digest in manifest.items():
             if not (checkpoint / name).is_file():
                 return f"{name} is missing"
@@ -122,7 +140,7 @@ def damage(checkpoint: Path) -> str | None:
     return None
 
 
-def _candidates(folder: Path) -> list[Path]:
+def checkpoints(folder: Path) -> list[Path]:
     """Checkpoint folders, newest first."""
     return sorted(folder.glob("step-*"), reverse=True)
 
@@ -143,7 +161,7 @@ def _fill_optimizer(
     """Learning rates and decays stay those of the code; only the moments come from disk."""
     parameters = dict(model.named_parameters())
     trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    state: dict[nn.Parameter, dict[str, Tensor]] = {}
+    state: dict[Tensor, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         name, _, moment = key.rpartition(":")
         if name not in parameters or id(parameters[name]) not in trained:
