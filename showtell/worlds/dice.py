@@ -14,13 +14,18 @@ T = TypeVar("T")
 _MASK = (1 << 64) - 1
 
 
-class Dice:
-    """Random numbers of one key; draws a new block when one is used up."""
+def keyed(seed: int, index: int, stream: int = 0) -> "Dice":
+    """The dice of (seed, index, stream): the same numbers on every machine, unrelated to those of any other key."""
+    key = np.array((seed & _MASK, stream & _MASK), dtype=np.uint64)
+    counter = np.array((0, 0, 0, index & _MASK), dtype=np.uint64)
+    return Dice(np.random.Generator(np.random.Philox(key=key, counter=counter)))
 
-    def __init__(self, seed: int, index: int, stream: int = 0, block: int = 192) -> None:
-        key = np.array((seed & _MASK, stream & _MASK), dtype=np.uint64)
-        counter = np.array((0, 0, 0, index & _MASK), dtype=np.uint64)
-        self._generator = np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+class Dice:
+    """Random numbers of a generator, drawn in blocks."""
+
+    def __init__(self, generator: np.random.Generator, block: int = 160) -> None:
+        self._generator = generator
         self._block = block
         self._numbers: list[float] = []
 

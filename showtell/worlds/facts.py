@@ -140,30 +140,32 @@ def superlative(item: Item, among: list[Item]) -> str | None:
 _EXTREMES = (("left of", "leftmost"), ("right of", "rightmost"), ("above", "top"), ("below", "bottom"))
 
 
-def description(facts: Facts, item: Item) -> str | None:
+def description(facts: Facts, item: Item, use_color: bool = True) -> str | None:
     """The shortest phrase that means this item and no other: 'the dog', 'the red star', 'the larger circle',
-    'the leftmost dog', 'the cup above the ring'. None when none of these forms is unambiguous."""
-    if item.kind == "word" and count(facts, item.name) == 1:
-        return f"the {item.name}"
+    'the leftmost dog', 'the cup above the ring'. None when none of these forms is unambiguous.
+
+    `use_color=False` leaves colours out: a question for the colour must not give it away.
+    """
     names = Counter(other.name for other in facts.items)
     if names[item.name] == 1:
         return f"the {item.name}"
-    same = select(facts, item.name, item.color)
-    if len(same) == 1 and item.color:
-        return f"the {noun(item)}"
+    color = item.color if use_color else None
+    same, called = select(facts, item.name, color), f"{color} {item.name}" if color else item.name
+    if len(same) == 1:
+        return f"the {called}"
     if len(same) == 2 and (big := larger(*same)) is not None:
-        return f"the {'larger' if big is item else 'smaller'} {noun(item)}"
+        return f"the {'larger' if big is item else 'smaller'} {called}"
     if (word := superlative(item, same)) is not None:
-        return f"the {word} {noun(item)}"
-    return _beside(facts, item, same, names)
+        return f"the {word} {called}"
+    return _beside(item, called, same, facts, names)
 
 
-def _beside(facts: Facts, item: Item, same: list[Item], names: Counter[str]) -> str | None:
+def _beside(item: Item, called: str, same: list[Item], facts: Facts, names: Counter[str]) -> str | None:
     """'the cup above the ring': an only one of its kind as a landmark, and no other of the kind there."""
     for mark in facts.items:
         if names[mark.name] != 1 or mark is item:
             continue
         direction = relation(item, mark)
         if direction and all(holds(other, direction, mark) is False for other in same if other is not item):
-            return f"the {noun(item)} {direction} the {mark.name}"
+            return f"the {called} {direction} the {mark.name}"
     return None

@@ -11,6 +11,7 @@ pixels in sight; a written word is never covered. Splits differ by construction,
     train, val    pairs of colour and shape, cut-outs, photographs, words, typefaces of the training side
     composition   shapes only in pairs that training never draws          instance    cut-outs that training never shows
     background    photographs and patterns that training never shows      word, font  words, a typeface never seen
+    style         cut-outs whose colour rendering training has shown, as line drawings
 
 Not here: questions and sentences (`language.py`), drawing one thing (`sprites.py`).
 """
@@ -27,13 +28,13 @@ from PIL import Image
 from showtell.core.errors import ConfigError
 from showtell.core.geometry import Box, Frame
 from showtell.worlds import backgrounds
-from showtell.worlds.dice import Dice
+from showtell.worlds.dice import Dice, keyed
 from showtell.worlds.facts import CLEAR_SIZE, Facts, Item
 from showtell.worlds.shapes import COLORS, HELD_OUT_PAIRS, SHAPES, TRAIN_PAIRS, shade
 from showtell.worlds.sprites import Sprite, cutout_sprite, shape_sprite, sign_sprite, word_sprite
 from showtell.worlds.words import HELD_OUT_FONTS, HELD_OUT_WORDS, LETTERS, TRAIN_FONTS, TRAIN_WORDS
 
-SPLITS = ("train", "val", "composition", "instance", "background", "word", "font")
+SPLITS = ("train", "val", "composition", "instance", "background", "word", "font", "style")
 VISIBLE = 0.55  # of its own pixels: what every thing keeps in sight
 _SHADES = np.array([shade(color, 0.5, 0.5, 0.5) for color in COLORS], dtype=np.float32)
 
@@ -104,17 +105,17 @@ class Scene:
         self._words = HELD_OUT_WORDS if split == "word" else TRAIN_WORDS
         self._fonts = HELD_OUT_FONTS if split == "font" else TRAIN_FONTS
         self._patterns = backgrounds.HELD_OUT_PATTERNS if split == "background" else backgrounds.TRAIN_PATTERNS
-        self._cutouts = _by_category(pack, "heldout" if split == "instance" else "train")
+        self._cutouts = _by_category(pack, "heldout" if split in ("instance", "style") else "train", split == "style")
         self._categories = tuple(self._cutouts)
         self._photos = _photos(pack, "heldout" if split == "background" else "train")
-        if split == "instance" and not self._cutouts:
-            raise ConfigError("the split 'instance' needs a pack with held-out cut-outs; load one with load_pack()")
+        if split in ("instance", "style") and not self._cutouts:
+            raise ConfigError(f"the split {split!r} needs a pack with held-out cut-outs; load one with load_pack()")
         known = _by_category(pack, "train") | _by_category(pack, "heldout")
         self.names = (*SHAPES, *known, "sign")
 
     def sample(self, seed: int, index: int) -> tuple[UInt8[np.ndarray, "height width 3"], Facts]:
         """The picture number `index` of a seed and all that is true of it."""
-        dice = Dice(seed, index, stream=SPLITS.index(self.config.split))
+        dice = keyed(seed, index, stream=SPLITS.index(self.config.split))
         width, height = self._size(dice)
         canvas, background = self._background(height, width, dice)
         layout = _Layout(canvas, overlap=dice.chance(self.config.overlap_share))
@@ -123,7 +124,7 @@ class Scene:
         if kind == "single":
             self._single(layout, dice)
         elif kind != "empty":
-            if self.config.split in ("word", "font") or dice.chance(self.config.word_share):
+            if self.config.split in ("word", "font", "style") or dice.chance(self.config.word_share):
                 self._word(layout, dice)
             if kind == "count":
                 self._equal(layout, side, dice)
@@ -158,7 +159,7 @@ class Scene:
             other = "mixed" if self._cutouts else "shapes"
             return dice.weighted((("empty", c.empty_share), ("count", c.count_share), ("shapes", 0.5), (other, 0.3)))
         rest = max(0.0, 1 - c.empty_share - c.single_share - c.count_share - c.shapes_share - c.cutouts_share)
-        shapes = 0.0 if c.split == "instance" else c.shapes_share
+        shapes = 0.0 if c.split in ("instance", "style") else c.shapes_share
         return dice.weighted(
             (
                 ("empty", c.empty_share),
@@ -435,13 +436,16 @@ def _size_word(i: int, names: list[str], areas: list[float]) -> str | None:
     return "large" if ratio >= CLEAR_SIZE else "small" if ratio <= 1 / CLEAR_SIZE else None
 
 
-def _by_category(pack: Pack | None, split: str) -> dict[str, tuple[Any, ...]]:
-    """Cut-outs of one side of the pack, by category; names that would be mistaken for a shape or a sign are left out."""
+def _by_category(pack: Pack | None, split: str, twins: bool = False) -> dict[str, tuple[Any, ...]]:
+    """Cut-outs of one side of the pack, by category; names that would be mistaken for a shape or a sign are left out.
+
+    `twins` are held-out renderings of a picture whose other rendering is trained on: either only those or none of them.
+    """
     found: dict[str, list[Any]] = {}
-    if pack is not None:
-        for cutout in pack.instances:
-            if cutout.category not in SHAPES and cutout.category not in ("sign", "word") and pack.split(cutout) == split:
-                found.setdefault(cutout.category, []).append(cutout)
+    for cutout in pack.instances if pack is not None else ():
+        wanted = pack is not None and pack.split(cutout) == split and getattr(cutout, "style_twin", False) == twins
+        if wanted and cutout.category not in (*SHAPES, "sign", "word"):
+            found.setdefault(cutout.category, []).append(cutout)
     return {category: tuple(cutouts) for category, cutouts in sorted(found.items())}
 
 
