@@ -81,7 +81,7 @@ class Processor:
         """Where the pixels of a picture of this extent go; needs no pixels, only the header of a file."""
         size = self.config.image_size
         width, height = resized_extent(frame, size, self.config.mode)
-        left, top = (size - width) // 2, (size - height) // 2  # negative when the picture is cropped
+        left, top = int((size - width) / 2), int((size - height) / 2)  # towards zero; negative when it is cropped
         target = Frame(size, size)
         return ViewTransform.between(frame.box, Box(left, top, left + width, top + height, target))
 

@@ -12,7 +12,9 @@ p by kernel((p - c) / max(scale, 1)), normalised to sum 1. Stretching the kernel
 looked at. Rows and columns are independent, so two matrices resize a picture: out = W_rows @ image @ W_columns^T.
 
 `resize` is Pillow, whose pixels are those of the reference processors. `resize_weights` and `resize_by_matrix` are the
-same thing written out, to read and to draw; a test holds the two within one grey level.
+same thing written out, to read and to draw. A test holds the two within one grey level, with one exception that is
+Pillow's: it rounds and clips to 0..255 between rows and columns, so where a sharp kernel overshoots next to pure black
+or white on *both* axes its result depends on which axis went first.
 """
 
 from collections.abc import Callable
@@ -84,7 +86,7 @@ def resize_weights(size: int, new_size: int, kernel: Kernel, antialias: bool = T
 def resize_by_matrix(
     image: Float[Tensor, "*batch height width"], width: int, height: int, kernel: Kernel, antialias: bool = True
 ) -> Float[Tensor, "*batch new_height new_width"]:
-    """`resize` of a tensor in 0..255, without rounding; clipped after each axis, as 8-bit pixels are."""
+    """`resize` of a tensor: linear, so nothing is rounded or clipped and a sharp kernel may overshoot the range."""
     columns = resize_weights(image.shape[-1], width, kernel, antialias).to(image)
     rows = resize_weights(image.shape[-2], height, kernel, antialias).to(image)
-    return (rows @ (image @ columns.T).clamp(0, 255)).clamp(0, 255)
+    return rows @ image @ columns.T
