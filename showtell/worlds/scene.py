@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 
 from showtell.core.errors import ConfigError
@@ -36,11 +36,11 @@ from showtell.worlds.words import HELD_OUT_FONTS, HELD_OUT_WORDS, LETTERS, TRAIN
 
 SPLITS = ("train", "val", "composition", "instance", "background", "word", "font", "style")
 VISIBLE = 0.55  # of its own pixels: what every thing keeps in sight
-_SHADES = np.array([shade(color, 0.5, 0.5, 0.5) for color in COLORS], dtype=np.float32)
+_SHADES = np.array([shade(color, 0.5, 0.5, 0.5) for color in COLORS], dtype=np.float32).T[:, :, None]
 
 
 class Pack(Protocol):
-    """What a scene needs of a pack of cut-outs; `cutouts.CutoutPack` is one, a test may bring a small one of its own."""
+    """What a scene needs of a pack of cut-outs; `cutouts.CutoutPack` is one, a test may bring a small one."""
 
     @property
     def instances(self) -> Sequence[Any]:
@@ -267,12 +267,15 @@ class Scene:
     # light, noise, JPEG -----------------------------------------------------------------------------------------------
 
     def _develop(self, canvas: backgrounds.Canvas, dice: Dice) -> UInt8[np.ndarray, "height width 3"]:
-        height, width = canvas.shape[:2]
+        height, width = canvas.shape[1:]
         if dice.chance(self.config.noise_share):
             table = backgrounds.grain()
-            y, x = dice.below(table.shape[0] - height + 1), dice.below(table.shape[1] - width + 1)
-            canvas = canvas + table[y : y + height, x : x + width] * np.float32(dice.between(1.5, 8))
-        pixels = np.clip(canvas, 0, 255).astype(np.uint8)
+            y, x = dice.below(table.shape[1] - height + 1), dice.below(table.shape[2] - width + 1)
+            canvas = canvas + table[:, y : y + height, x : x + width] * np.float32(dice.between(1.5, 8))
+        np.maximum(canvas, 0, out=canvas)
+        np.minimum(canvas, 255, out=canvas)
+        pixels = np.empty((height, width, 3), dtype=np.uint8)
+        pixels[:] = canvas.transpose(1, 2, 0)
         if dice.chance(self.config.blur_share):
             small = Image.fromarray(pixels).resize((width * 2 // 3, height * 2 // 3), Image.Resampling.BILINEAR)
             pixels = np.array(small.resize((width, height), Image.Resampling.BICUBIC))
@@ -300,25 +303,25 @@ _SIDES = {
 class _Layout:
     """A picture in the making: what is where, and whether one more thing may be laid down."""
 
-    def __init__(self, canvas: Float32[np.ndarray, "height width 3"], overlap: bool) -> None:
+    def __init__(self, canvas: backgrounds.Canvas, overlap: bool) -> None:
         self.canvas = canvas
-        self.height, self.width = canvas.shape[:2]
+        self.height, self.width = canvas.shape[1:]
         self.kinds: list[str] = []
         self._overlap = overlap
         self._owner = np.zeros((self.height, self.width), dtype=np.uint8)
         self._sprites: list[tuple[Sprite, int, int]] = []
         self._left: list[int] = []  # solid pixels of each thing that can still be seen
         self._words: list[tuple[int, int, int, int]] = []
-        self._dice_shadow = 0.0
-        step = max(1, min(self.height, self.width) // 9)
-        self._behind = canvas[step // 2 :: step, step // 2 :: step].reshape(-1, 3)
-        alike = np.abs(self._behind[:, None, :] - _SHADES).sum(2) < 135
-        share = alike.mean(0).tolist()
+        self._shadow = 0.0
+        step = max(1, min(self.height, self.width) // 7)
+        self._behind = canvas[:, step // 2 :: step, step // 2 :: step].reshape(3, -1)
+        alike = np.abs(self._behind[:, None, :] - _SHADES).sum(0) < 135
+        share = (np.count_nonzero(alike, axis=1) / alike.shape[1]).tolist()
         self.distinct_colors = [color for color, part in zip(COLORS, share, strict=True) if part < 0.08]
 
     def ink(self, dice: Dice) -> tuple[float, float, float] | None:
         """A colour for plain letters, far in brightness from everything behind; None over a mixed ground."""
-        bright = self._behind @ np.array((0.3, 0.59, 0.11), dtype=np.float32)
+        bright = np.array((0.3, 0.59, 0.11), dtype=np.float32) @ self._behind
         low, high = float(bright.min()), float(bright.max())
         if low > 125:
             return dice.between(0, 50), dice.between(0, 50), dice.between(0, 50)
@@ -361,24 +364,25 @@ class _Layout:
 
     def _stands_out(self, sprite: Sprite, x: int, y: int) -> bool:
         height, width = sprite.alpha.shape
-        behind = self.canvas[y : y + height : 2, x : x + width : 2]
-        solid = sprite.solid[::2, ::2]
-        difference = np.abs(behind - sprite.premultiplied[::2, ::2]).sum(2)[solid]
-        if len(difference) == 0:
-            return False
-        near = float(np.count_nonzero(difference < 85)) / len(difference)
+        step = 1 if sprite.kind == "word" else 2
+        behind = self.canvas[:, y : y + height : step, x : x + width : step]
+        difference = np.abs(behind - sprite.premultiplied[:, ::step, ::step])
+        solid = sprite.solid[::step, ::step]
+        alike = (difference[0] + difference[1] + difference[2] < 85) & solid
+        near = float(np.count_nonzero(alike)) / max(1, np.count_nonzero(solid))
         return near < (0.12 if sprite.kind == "shape" else 0.30 if sprite.kind == "word" else 0.45)
 
     def _lay(self, sprite: Sprite, x: int, y: int, dice: Dice) -> None:
         height, width = sprite.alpha.shape
         if not self._sprites:
-            self._dice_shadow = dice.between(0.15, 0.45) if dice.chance(0.3) else 0.0
-        if self._dice_shadow:
-            dy, dx = min(self.height - height, y + 1 + height // 16) - y, min(self.width - width, x + 1 + width // 20) - x
-            shadow = self.canvas[y + dy : y + dy + height, x + dx : x + dx + width]
-            shadow *= (1 - self._dice_shadow * sprite.alpha)[:, :, None]
-        window = self.canvas[y : y + height, x : x + width]
-        window *= (1 - sprite.alpha)[:, :, None]
+            self._shadow = dice.between(0.15, 0.45) if dice.chance(0.3) else 0.0
+        if self._shadow:
+            dy = min(self.height - height - y, 1 + height // 16)
+            dx = min(self.width - width - x, 1 + width // 20)
+            shadow = self.canvas[:, y + dy : y + dy + height, x + dx : x + dx + width]
+            shadow *= 1 - np.float32(self._shadow) * sprite.alpha
+        window = self.canvas[:, y : y + height, x : x + width]
+        window *= 1 - sprite.alpha
         window += sprite.premultiplied
         owner = self._owner[y : y + height, x : x + width]
         if self._sprites and self._overlap:

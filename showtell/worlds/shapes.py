@@ -6,8 +6,9 @@ Each shape is a signed distance function on a small window around it (Inigo Quil
 edge is antialiased by one clip and a shadow is the same distance with a softer slope. A colour word stands for a region
 of hue, saturation and value; a drawn shade is a draw from that region, kept away from the borders to the next word.
 
-One pair of colour and shape in five is never drawn in the training split (`held_out_pair`): every colour and every
-shape is still seen, and whether a model has learned to compose them can be asked. Not here: where shapes go (`scene.py`).
+One pair of colour and shape in five is never drawn in the training split (`held_out_pair`): every colour and
+every shape is still seen, and whether a model has learned to compose them can be asked. Not here: where shapes go
+(`scene.py`).
 """
 
 import colorsys
@@ -148,11 +149,11 @@ def signed_distance(
 
     `center` is the shape's middle in the window's continuous pixel coordinates.
     """
-    ramp = _RAMP[:size] / radius
+    ramp = RAMP[:size] / radius
     u, v = ramp - center[0] / radius, ramp - center[1] / radius
     x = (u * cos)[None, :] + (v * sin)[:, None]
     y = (v * cos)[:, None] - (u * sin)[None, :]
     return SHAPES[shape][0](x, y) * radius
 
 
-_RAMP = np.arange(512, dtype=np.float32) + 0.5
+RAMP = np.arange(512, dtype=np.float32) + np.float32(0.5)  # centres of pixels

@@ -3,8 +3,8 @@
     picture <- picture * (1 - alpha) + premultiplied
 
 A sprite is a small window with coverage (`alpha`) and colour already multiplied by it, so that laying it down is one
-multiply and one add, and resampling never drags the colour of invisible pixels into an edge. `solid` (alpha > 1/2) are the
-pixels that the thing owns: boxes and the instance map are made of them. Not here: where a sprite is laid (`scene.py`).
+multiply and one add, and resampling never drags the colour of invisible pixels into an edge. `solid` (alpha > 1/2) are
+the pixels that the thing owns: boxes and the instance map are made of them. Not here: where it is laid (`scene.py`).
 """
 
 import math
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 
 from showtell.worlds.dice import Dice
-from showtell.worlds.shapes import SHAPES, shade, signed_distance
+from showtell.worlds.shapes import RAMP, SHAPES, shade, signed_distance
 from showtell.worlds.words import letters
 
 
@@ -29,7 +29,7 @@ class Sprite:
     """What one calls it."""
     alpha: Float32[np.ndarray, "height width"]
     """Coverage 0..1."""
-    premultiplied: Float32[np.ndarray, "height width 3"]
+    premultiplied: Float32[np.ndarray, "3 height width"]
     """Colour 0..255 times coverage."""
     solid: Bool[np.ndarray, "height width"]
     """The pixels it owns."""
@@ -57,7 +57,7 @@ def _sprite(alpha: np.ndarray, premultiplied: np.ndarray, **facts: str | None) -
     solid = solid[top:bottom, left:right]
     return Sprite(
         alpha=alpha[top:bottom, left:right],
-        premultiplied=premultiplied[top:bottom, left:right],
+        premultiplied=premultiplied[:, top:bottom, left:right],
         solid=solid,
         extent=(x1 - left, y1 - top, x2 - left, y2 - top),
         pixels=int(np.count_nonzero(solid)),
@@ -74,13 +74,13 @@ def shape_sprite(shape: str, color: str, side: float, dice: Dice) -> Sprite | No
     distance = signed_distance(shape, radius, math.cos(turn), math.sin(turn), center, size)
     alpha = np.clip(0.5 - distance, 0, 1)
     rgb = np.array(shade(color, dice.next(), dice.next(), dice.next()), dtype=np.float32)
-    premultiplied = alpha[:, :, None] * rgb
+    premultiplied = alpha[None] * rgb[:, None, None]
     style = dice.next()
     if style < 0.15 and side >= 16:  # a darker rim, one to two pixels wide
         rim = np.clip(distance + dice.between(1.5, 2.5), 0, 1)
-        premultiplied *= (1 - 0.35 * rim)[:, :, None]
+        premultiplied *= 1 - np.float32(0.35) * rim
     elif style < 0.35:  # lit from above
-        premultiplied *= np.linspace(1.0, dice.between(0.80, 0.92), size, dtype=np.float32)[:, None, None]
+        premultiplied *= (1 - np.float32(dice.between(0.08, 0.20) / size) * RAMP[:size])[:, None]
     return _sprite(alpha, premultiplied, kind="shape", name=shape, color=color)
 
 
@@ -97,13 +97,13 @@ def cutout_sprite(
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if dice.chance(0.5):
         picture = picture.rotate(dice.between(-25, 25), Image.Resampling.BILINEAR, expand=True)
-    values = np.asarray(picture, dtype=np.float32)
-    alpha = values[:, :, 3] * np.float32(1 / 255)
+    values = np.asarray(picture).transpose(2, 0, 1).astype(np.float32, order="C")
+    alpha = values[3] * np.float32(1 / 255)
     contrast, brightness = dice.between(0.8, 1.15), dice.between(-22, 22)
-    premultiplied = values[:, :, :3] * np.float32(contrast)
-    premultiplied += (alpha * np.float32(128 * (1 - contrast) + brightness))[:, :, None]
-    limit = alpha[:, :, None] * np.float32(255)
-    np.clip(premultiplied, 0, limit, out=premultiplied)
+    premultiplied = values[:3] * np.float32(contrast)
+    premultiplied += alpha * np.float32(128 * (1 - contrast) + brightness)
+    np.maximum(premultiplied, 0, out=premultiplied)
+    np.minimum(premultiplied, values[3], out=premultiplied)
     return _sprite(alpha, premultiplied, kind="cutout", name=name, instance=instance)
 
 
@@ -115,7 +115,7 @@ def word_sprite(
     if coverage.shape[1] > most[0] or coverage.shape[0] > most[1]:
         return None
     alpha = np.minimum(coverage.astype(np.float32) * np.float32(1.15 / 255), 1)
-    premultiplied = alpha[:, :, None] * np.array(ink, dtype=np.float32)
+    premultiplied = alpha[None] * np.array(ink, dtype=np.float32)[:, None, None]
     return _sprite(alpha, premultiplied, kind="word", name="word", text=text)
 
 
@@ -134,8 +134,8 @@ def sign_sprite(text: str, font: str, size: int, color: str, dice: Dice, most: t
     y = np.abs(np.arange(height, dtype=np.float32) + 0.5 - height / 2) - (height / 2 - 3)
     corner = np.hypot(np.maximum(x, 0)[None, :], np.maximum(y, 0)[:, None])
     alpha = np.clip(3.5 - corner, 0, 1).astype(np.float32)
-    premultiplied = alpha[:, :, None] * plate
-    inked = (coverage.astype(np.float32) * np.float32(1 / 255))[:, :, None]
-    middle = premultiplied[pad : height - pad, pad : width - pad]
+    premultiplied = alpha[None] * plate[:, None, None]
+    inked = coverage.astype(np.float32) * np.float32(1 / 255)
+    middle = premultiplied[:, pad : height - pad, pad : width - pad]
     middle += inked * (ink - middle)
     return _sprite(alpha, premultiplied, kind="word", name="sign", color=color, text=text)
