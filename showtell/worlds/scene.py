@@ -272,10 +272,10 @@ class Scene:
             table = backgrounds.grain()
             y, x = dice.below(table.shape[1] - height + 1), dice.below(table.shape[2] - width + 1)
             canvas = canvas + table[:, y : y + height, x : x + width] * np.float32(dice.between(1.5, 8))
-        np.maximum(canvas, 0, out=canvas)
-        np.minimum(canvas, 255, out=canvas)
+        planes = np.clip(canvas, 0, 255, out=canvas).astype(np.uint8)
         pixels = np.empty((height, width, 3), dtype=np.uint8)
-        pixels[:] = canvas.transpose(1, 2, 0)
+        for channel in range(3):  # three strided copies are three times faster than one transposed copy
+            pixels[:, :, channel] = planes[channel]
         if dice.chance(self.config.blur_share):
             small = Image.fromarray(pixels).resize((width * 2 // 3, height * 2 // 3), Image.Resampling.BILINEAR)
             pixels = np.array(small.resize((width, height), Image.Resampling.BICUBIC))
@@ -364,7 +364,7 @@ class _Layout:
 
     def _stands_out(self, sprite: Sprite, x: int, y: int) -> bool:
         height, width = sprite.alpha.shape
-        step = 1 if sprite.kind == "word" else 2
+        step = 1 if sprite.kind == "word" else 2 if height < 28 else 3
         behind = self.canvas[:, y : y + height : step, x : x + width : step]
         difference = np.abs(behind - sprite.premultiplied[:, ::step, ::step])
         solid = sprite.solid[::step, ::step]

@@ -102,8 +102,7 @@ def cutout_sprite(
     contrast, brightness = dice.between(0.8, 1.15), dice.between(-22, 22)
     premultiplied = values[:3] * np.float32(contrast)
     premultiplied += alpha * np.float32(128 * (1 - contrast) + brightness)
-    np.maximum(premultiplied, 0, out=premultiplied)
-    np.minimum(premultiplied, values[3], out=premultiplied)
+    np.clip(premultiplied, 0, values[3], out=premultiplied)
     return _sprite(alpha, premultiplied, kind="cutout", name=name, instance=instance)
 
 
