@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 HOST   ?= 127.0.0.1
-PORT   ?= 7860
+PORT   ?= 8765
 PICTURE  ?= docs/images/sample.jpg
 QUESTION ?= what is in the picture?
 

@@ -1,4 +1,4 @@
-"""The house keeps its shape: floors, small files, no hidden imports, one place that prints, a cheap `import showtell`."""
+"""The house keeps its shape: floors, small files, no hidden imports, one place that prints, a cheap import."""
 
 import ast
 import re
@@ -51,7 +51,9 @@ def test_the_floors_hold() -> None:
 
 
 def test_every_folder_of_the_package_is_on_a_floor() -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
     assert contracts[0]["type"] == "layers" and contracts[0]["exhaustive"] is True
 
 
@@ -140,8 +142,8 @@ def test_load_is_the_function_even_after_its_file_was_imported() -> None:
     done = run(
         sys.executable,
         "-c",
-        "import sys, types; fake = types.ModuleType('showtell.load'); fake.load = lambda name: name.upper(); "
-        "sys.modules['showtell.load'] = fake; import showtell; showtell.load_file = fake; setattr(showtell, 'load', fake); "
+        "import sys, types; file = types.ModuleType('showtell.load'); file.load = lambda name: name.upper(); "
+        "sys.modules['showtell.load'] = file; import showtell; setattr(showtell, 'load', file); "
         "assert showtell.load('pocket') == 'POCKET'",
     )
     assert done.returncode == 0, done.stderr
