@@ -40,6 +40,15 @@ class KVCache:
         other.layers = [LayerKV(layer.keys, layer.values) for layer in self.layers]
         return other
 
+    def rows(self, index: Tensor) -> "KVCache":
+        """A cache whose row i is row `index[i]` of this one: several questions about each picture of a batch."""
+        other = KVCache(0)
+        for layer in self.layers:
+            if layer.keys is None or layer.values is None:
+                raise ValueError("the cache is empty; read something before choosing rows of it")
+            other.layers.append(LayerKV(layer.keys[index], layer.values[index]))
+        return other
+
     def nbytes(self) -> int:
         """Bytes of all keys and values."""
         return sum(t.numel() * t.element_size() for layer in self.layers for t in (layer.keys, layer.values) if t is not None)

@@ -13,7 +13,7 @@ would always be no. Not here: the wording (`phrases.py`), sentences about a whol
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,6 +61,9 @@ class Exchange:
     """What a place or a count is scored against."""
     item: int | None = None
     """Index of the item that the question is about, where it is one."""
+    evidence: tuple[int, ...] = ()
+    """Indices of the items that the answer rests on, in the order of the question, counted things from left to right;
+    empty where the answer is itself a place, a description, or that there is no such thing."""
 
 
 def exchanges(
@@ -144,14 +147,34 @@ class _Asker:
         return tuple(part for part in (before, place, after) if part != "")
 
     def _said(
-        self, skill: str, question: tuple[Part, ...], accepted: Iterable[str], item: Item | None = None
+        self,
+        skill: str,
+        question: tuple[Part, ...],
+        accepted: Iterable[str],
+        item: Item | None = None,
+        evidence: Sequence[Item] | None = None,
     ) -> Exchange:
+        """An answer in words; without other evidence it rests on the item it is about."""
         accepted = tuple(accepted)
-        index = None if item is None else item.index
-        return Exchange(skill=skill, question=question, answer=(accepted[0],), accepted=accepted, item=index)
+        rests_on = [item] if evidence is None and item is not None else evidence or ()
+        return Exchange(
+            skill=skill,
+            question=question,
+            answer=(accepted[0],),
+            accepted=accepted,
+            item=None if item is None else item.index,
+            evidence=tuple(seen.index for seen in rests_on),
+        )
 
-    def _yes_no(self, skill: str, question: tuple[Part, ...], yes: bool, item: Item | None = None) -> Exchange:
-        return self._said(skill, question, ("yes",) if yes else ("no",), item)
+    def _yes_no(
+        self,
+        skill: str,
+        question: tuple[Part, ...],
+        yes: bool,
+        item: Item | None = None,
+        evidence: Sequence[Item] | None = None,
+    ) -> Exchange:
+        return self._said(skill, question, ("yes",) if yes else ("no",), item, evidence)
 
     def _described(self, items: Sequence[Item], use_color: bool = True) -> tuple[Item, str] | None:
         """A random item that a phrase can single out, and the phrase."""
@@ -228,7 +251,7 @@ class _Asker:
         others = [other for other in self._facts.items if other is not item]
         if any(_covers(item.box, other) for other in others):
             return None
-        return self._said("region", self._question("region", item.box), answers.names_of(item), item)
+        return self._said("region", self._question("region", item.box), answers.names_of(item), item, evidence=())
 
     def color(self) -> Exchange | None:
         colored = [item for item in self._facts.items if item.color]
@@ -238,7 +261,7 @@ class _Asker:
         same = select(self._facts, item.name)
         if len(same) > 1 and all(other.color == item.color for other in same):
             question = self._question("color_all", many=phrases.plural(item.name))
-            return self._said("color", question, (str(item.color),))
+            return self._said("color", question, (str(item.color),), evidence=_leftmost_first(same))
         if (found := self._described(colored, use_color=False)) is None:
             return None
         item, phrase = found
@@ -248,38 +271,39 @@ class _Asker:
         """How many; large counts are preferred as far as there are any, and none is asked for now and then."""
         facts, dice = self._facts, self.dice
         if dice.chance(0.10) and (absent := self._absent(dice.choice(self._things) if self._things else None)):
-            return self._count(absent, 0)
-        options: dict[str, int] = {}
+            return self._count(absent, [])
+        options: dict[str, list[Item]] = {}
         for item in self._things:
-            options[item.name] = count(facts, item.name)
+            options[item.name] = select(facts, item.name)
             if item.color:
-                options[noun(item)] = count(facts, item.name, item.color)
+                options[noun(item)] = select(facts, item.name, item.color)
         shapes = [item for item in self._things if item.kind == "shape"]
         if len(shapes) > 1:
-            options["shape"] = len(shapes)
+            options["shape"] = shapes
             if len(shapes) == len(facts.items):
                 for color in {str(item.color) for item in shapes}:
-                    options[f"{color} shape"] = count(facts, None, color)
+                    options[f"{color} shape"] = select(facts, None, color)
         if self._things and not self._words:
-            options["thing"] = len(self._things)
-        options = {called: n for called, n in options.items() if not (n > 1 and phrases.is_mass(called))}
+            options["thing"] = self._things
+        options = {called: items for called, items in options.items() if not (len(items) > 1 and phrases.is_mass(called))}
         if not options:
             return None
-        called = dice.weighted([(called, _COUNT_WEIGHT[min(n, 8)]) for called, n in options.items()])
+        called = dice.weighted([(called, _COUNT_WEIGHT[min(len(items), 8)]) for called, items in options.items()])
         return self._count(called, options[called])
 
-    def _count(self, called: str, n: int) -> Exchange | None:
+    def _count(self, called: str, items: Sequence[Item]) -> Exchange | None:
         if phrases.is_mass(called) or phrases.is_plural(called):
             return None
-        question = self._question("count", many=phrases.plural(called))
+        question, n = self._question("count", many=phrases.plural(called)), len(items)
         accepted = answers.number(n) + (answers.absent(called) if n == 0 else ())
-        return Exchange(skill="count", question=question, answer=(accepted[0],), accepted=accepted, target=n)
+        said = self._said("count", question, accepted, evidence=_leftmost_first(items))
+        return replace(said, target=n)
 
     def exists(self) -> Exchange | None:
         """One thing of the picture, or the same question with one word changed; yes and no are equally likely."""
         dice = self.dice
         if dice.chance(0.28 if self._words else 0.05):
-            return self._yes_no("exists", self._question("exists_text"), bool(self._words))
+            return self._yes_no("exists", self._question("exists_text"), bool(self._words), evidence=self._words[:1])
         if not self._things:
             return None
         item, yes, in_color = dice.choice(self._things), dice.chance(0.5), dice.chance(0.6)
@@ -289,7 +313,8 @@ class _Asker:
             item_called = self._absent_pair(str(item.color), item.name) if paired else self._absent_name(item.kind)
         if item_called is None:
             return None
-        about = item if yes else None
+        same = _leftmost_first(select(self._facts, item.name, item.color if in_color else None))
+        about = same[0] if yes else None
         if dice.chance(0.25) or phrases.is_plural(item_called):
             question = self._question("exists_many", many=phrases.plural(item_called))
             if phrases.is_mass(item_called):
@@ -317,7 +342,7 @@ class _Asker:
             if (direction := relation(a, b)) and direction not in phrase_a:
                 word = direction.split()[0]
                 accepted = (word, direction, f"to the {word}", f"on the {word}", f"{direction} {phrase_b}")
-                return self._said("relation", self._question("where", a=phrase_a, b=phrase_b), accepted, a)
+                return self._said("relation", self._question("where", a=phrase_a, b=phrase_b), accepted, a, evidence=(a, b))
         return None
 
     def _is_where(self) -> Exchange | None:
@@ -329,7 +354,7 @@ class _Asker:
         if not directions:
             return None
         rel = self.dice.choice(_SAYINGS[self.dice.choice(directions)])
-        return self._yes_no("relation", self._question("is_where", a=phrase_a, b=phrase_b, rel=rel), yes, a)
+        return self._yes_no("relation", self._question("is_where", a=phrase_a, b=phrase_b, rel=rel), yes, a, evidence=(a, b))
 
     def _what_where(self) -> Exchange | None:
         """Asked only where exactly one thing lies there and all others clearly do not."""
@@ -341,7 +366,7 @@ class _Asker:
             inside = [item for item, lies in there if lies]
             if len(inside) == 1 and not any(lies is None for _, lies in there) and inside[0].name != "word":
                 question = self._question("what_where", rel=self.dice.choice(_SAYINGS[direction]), b=phrase)
-                return self._said("relation", question, answers.names_of(inside[0]), inside[0])
+                return self._said("relation", question, answers.names_of(inside[0]), inside[0], evidence=(b, inside[0]))
         return None
 
     def compare(self) -> Exchange | None:
@@ -361,10 +386,12 @@ class _Asker:
             if a.name != b.name and dice.chance(0.5):
                 question = self._question("which_size", a=phrase_a, b=phrase_b, size=size)
                 phrase = phrase_a if right is a else phrase_b
-                return self._said("compare", question, (phrase, phrase[4:], *answers.names_of(right)), right)
+                accepted = (phrase, phrase[4:], *answers.names_of(right))
+                return self._said("compare", question, accepted, right, evidence=(a, b))
             if dice.chance(0.5):
                 a, b, phrase_a, phrase_b = b, a, phrase_b, phrase_a
-            return self._yes_no("compare", self._question("is_size", a=phrase_a, b=phrase_b, size=size), right is a, a)
+            question = self._question("is_size", a=phrase_a, b=phrase_b, size=size)
+            return self._yes_no("compare", question, right is a, a, evidence=(a, b))
         return None
 
     def _more(self) -> Exchange | None:
@@ -376,14 +403,16 @@ class _Asker:
         (m_name, m_color), (n_name, n_color) = self.dice.shuffled(kinds)[:2]
         if m_name == n_name and (m_color is None or n_color is None):
             return None
-        m, n = count(self._facts, m_name, m_color), count(self._facts, n_name, n_color)
+        all_m, all_n = select(self._facts, m_name, m_color), select(self._facts, n_name, n_color)
+        m, n, both = len(all_m), len(all_n), (*_leftmost_first(all_m), *_leftmost_first(all_n))
         many_m, many_n = _many(m_name, m_color), _many(n_name, n_color)
         if m == n or phrases.is_mass(m_name) or phrases.is_mass(n_name):
             return None
         if self.dice.chance(0.5):
             more = many_m if m > n else many_n
-            return self._said("compare", self._question("which_more", m=many_m, n=many_n), (more, f"more {more}"))
-        return self._yes_no("compare", self._question("is_more", m=many_m, n=many_n), m > n)
+            question = self._question("which_more", m=many_m, n=many_n)
+            return self._said("compare", question, (more, f"more {more}"), evidence=both)
+        return self._yes_no("compare", self._question("is_more", m=many_m, n=many_n), m > n, evidence=both)
 
     def refer(self) -> Exchange | None:
         return self._place("refer", lambda item: item.box)
@@ -450,6 +479,10 @@ _SAYINGS = {
     "below": ("below", "under"),
 }
 _LARGER, _SMALLER = ("larger", "bigger"), ("smaller",)
+
+
+def _leftmost_first(items: Iterable[Item]) -> list[Item]:
+    return sorted(items, key=lambda item: (item.center.x, item.center.y))
 
 
 def _many(name: str, color: str | None) -> str:

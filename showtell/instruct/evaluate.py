@@ -1,0 +1,149 @@
+"""Scores of a model on made-up pictures it was never trained on, skill by skill, with intervals.
+
+    split        what is new to the model
+    val          the pictures only (another seed)
+    composition  pairs of colour and shape         instance   the cut-outs
+    background   photographs and patterns          word, font words to read, a typeface
+    phrasing     the wording of the questions
+
+    skill                     right when                                            interval
+    refer                     IoU of the box with the truth >= 0.5 (Acc@0.5)        Wilson
+    point                     the point lies on a visible pixel of the thing        Wilson
+    caption, list, dense      F1 of the (colour, name, count) facts said            bootstrap of the mean
+    everything else           the words are one of the accepted answers             Wilson
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from showtell.core.errors import ConfigError
+from showtell.core.geometry import Box, Point
+from showtell.data.sample import sample_rng
+from showtell.images.view import ViewTransform
+from showtell.instruct.answer import Answer, read_answer
+from showtell.instruct.assistant import Assistant
+from showtell.instruct.conversation import Conversation
+from showtell.instruct.dataset import as_conversation
+from showtell.metrics.boxes import acc_at_iou
+from showtell.metrics.captions import caption_facts
+from showtell.metrics.intervals import bootstrap_mean, wilson
+from showtell.metrics.text import exact_match
+from showtell.text.generate import generate
+from showtell.text.sampling import SamplingConfig
+from showtell.vision.dense_targets import stack_squares
+from showtell.worlds.cutouts import load_pack
+from showtell.worlds.facts import Facts
+from showtell.worlds.language import Exchange, exchanges
+from showtell.worlds.scene import Scene, SceneConfig
+
+SPLITS = ("val", "composition", "instance", "background", "word", "font", "phrasing")
+HELD_OUT_SEED = 1_000_003  # training seeds are small numbers
+CHUNK = 16
+DESCRIPTIONS = ("caption", "list", "dense")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One question, what was answered, and how right it was (0..1)."""
+
+    exchange: Exchange
+    facts: Facts
+    answer: Answer
+    score: float
+
+
+def evaluate(
+    assistant: Assistant, splits: Sequence[str] | None = None, pictures: int = 200, seed: int = 0
+) -> dict[str, Any]:
+    """`{"splits": {split: {skill: {"value", "low", "high", "n"}}}, "pictures", "seed"}`."""
+    unknown = [split for split in splits or () if split not in SPLITS]
+    if unknown:
+        raise ConfigError(f"split {unknown[0]!r} is unknown; choose from {', '.join(SPLITS)}")
+    scores: dict[str, Any] = {}
+    for split in splits or SPLITS:
+        by_skill = defaultdict(list)
+        for scored in run(assistant, split, pictures, seed):
+            by_skill[scored.exchange.skill].append(scored.score)
+        scores[split] = {skill: summary(skill, values) for skill, values in sorted(by_skill.items())}
+    return {"splits": scores, "pictures": pictures, "seed": seed}
+
+
+def summary(skill: str, values: Sequence[float]) -> dict[str, float]:
+    """Mean with its 95 % interval."""
+    interval = bootstrap_mean(values, seed=0) if skill in DESCRIPTIONS else wilson(round(sum(values)), len(values))
+    return {"value": sum(values) / len(values), "low": interval.low, "high": interval.high, "n": len(values)}
+
+
+def run(assistant: Assistant, split: str, pictures: int, seed: int, most: int = 8) -> Iterator[Scored]:
+    """Ask up to `most` questions about each picture of a split."""
+    pack = load_pack()
+    scene = Scene(SceneConfig(split="val" if split == "phrasing" else split), pack)
+    phrasings = "heldout" if split == "phrasing" else "train"
+    for first in range(0, pictures, CHUNK):
+        positions = range(first, min(first + CHUNK, pictures))
+        drawn = [scene.sample(HELD_OUT_SEED + seed, position) for position in positions]
+        asked = [
+            exchanges(facts, sample_rng(HELD_OUT_SEED + seed, position), phrasings=phrasings, most=most)
+            for position, (_, facts) in zip(positions, drawn, strict=True)
+        ]
+        yield from ask_all(assistant, drawn, asked)
+
+
+@torch.inference_mode()
+def ask_all(
+    assistant: Assistant, drawn: Sequence[tuple[Any, Facts]], asked: Sequence[Sequence[Exchange]]
+) -> Iterator[Scored]:
+    """All questions about all pictures in one batch: every picture is read once, its cache shared by its questions."""
+    processor, template, model = assistant.processor, assistant.template, assistant.model
+    views = [processor.view(facts.frame) for _, facts in drawn]
+    squares = [processor.square(pixels, view) for (pixels, _), view in zip(drawn, views, strict=True)]
+    cache = model.read_images(stack_squares(squares, processor))
+    pairs = [(i, exchange) for i, exchanges_of in enumerate(asked) for exchange in exchanges_of]
+    if not pairs:
+        return
+    rendered = [template.render(prompt_of(e, drawn[i][1], views[i]), prompt=True).ids for i, e in pairs]
+    longest = max(map(len, rendered))
+    prompt = torch.tensor([[template.padding_id] * (longest - len(ids)) + ids for ids in rendered])
+    valid = torch.ones(len(pairs), cache.length + longest, dtype=torch.bool)
+    for row, ids in enumerate(rendered):
+        valid[row, cache.length : cache.length + longest - len(ids)] = False
+    written = generate(
+        model.decoder,
+        model.decoder.embed(prompt),
+        valid,
+        SamplingConfig(),
+        stop_id=template.end_id,
+        forbidden=(template.image_id, template.padding_id),
+        cache=cache.rows(torch.tensor([i for i, _ in pairs])),
+    )
+    for (i, exchange), generated in zip(pairs, written, strict=True):
+        grid = assistant.plan(drawn[i][1].frame).grid
+        answer = read_answer(generated, template, views[i], model=assistant.name, grid=grid, timings={})
+        yield Scored(exchange, drawn[i][1], answer, score(exchange, drawn[i][1], answer))
+
+
+def prompt_of(exchange: Exchange, facts: Facts, view: ViewTransform) -> Conversation:
+    """The question alone."""
+    return Conversation(as_conversation(exchange, facts, view).messages[:1])
+
+
+def score(exchange: Exchange, facts: Facts, answer: Answer) -> float:
+    """How right an answer is, 0..1; see the table at the top."""
+    if exchange.skill == "refer" and isinstance(exchange.target, Box):
+        return float(bool(answer.boxes) and acc_at_iou([answer.boxes[0].box], [exchange.target]) == 1.0)
+    if exchange.skill == "point":
+        return float(bool(answer.points) and on_item(answer.points[0].point, facts, exchange.item))
+    if exchange.skill in DESCRIPTIONS:
+        return caption_facts(answer.answer, facts.items).f1
+    return float(exact_match(answer.answer, exchange.accepted))
+
+
+def on_item(point: Point, facts: Facts, item: int | None) -> bool:
+    """Whether a visible pixel of the item lies under the point."""
+    height, width = facts.instance_map.shape
+    x, y = min(int(point.x), width - 1), min(int(point.y), height - 1)
+    return item is not None and int(facts.instance_map[y, x]) == item + 1

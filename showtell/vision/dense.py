@@ -1,0 +1,100 @@
+"""Dense supervision: every patch says what covers it, in which colour, and where that thing's box is.
+
+    patch features -> linear -> name (names + background)      cross-entropy on every patch
+                             -> colour                          cross-entropy where the thing has one
+                             -> box, 4 x bins                   cross-entropy with ordinal targets, on foreground patches
+
+A tower that must explain 64 patches a picture gets 64 lessons a picture, where a question about the picture is one. This
+is what lets a small tower see within minutes on a CPU; a question-only start stays blind for a long time (figures in
+`docs/LOG.md`). Boxes are classified into bins rather than regressed, so that the features carry a location the way the
+decoder will have to say it: as one of `bins` words. The head is thrown away after this stage.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from showtell.engine.step import Loss
+from showtell.vision.vit import VisionTransformer
+
+IGNORE = -100
+
+
+@dataclass(frozen=True)
+class DenseBatch:
+    """Pictures and what covers each patch.
+
+    pixels: (batch, 3, height, width).
+    names: (batch, patches) 0 = background, else 1 + number of the name.
+    colors: (batch, patches) number of the colour, IGNORE where there is none.
+    boxes: (batch, patches, 4) bin of x1, y1, x2, y2, IGNORE on the background.
+    """
+
+    pixels: Tensor
+    names: Tensor
+    colors: Tensor
+    boxes: Tensor
+
+
+class DenseTower(nn.Module):
+    """A tower with the dense head on top."""
+
+    def __init__(self, vision: VisionTransformer, names: int, colors: int, bins: int):
+        super().__init__()
+        self.vision = vision
+        self.sizes = (names + 1, colors, 4 * bins)
+        self.head = nn.Linear(vision.config.dim, sum(self.sizes))
+
+    def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of name, colour and box: (batch, patches, names + 1), (.., colors), (.., 4, bins)."""
+        names, colors, boxes = self.head(self.vision(pixels).tokens).float().split(self.sizes, dim=-1)
+        return names, colors, boxes.unflatten(-1, (4, -1))
+
+
+def dense_loss(
+    logits: tuple[Tensor, Tensor, Tensor], batch: DenseBatch, ordinal: Float[Tensor, "bins bins"]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Summed losses of names, colours and boxes (box: mean over its four sides)."""
+    names, colors, boxes = logits
+    name = F.cross_entropy(names.flatten(0, 1), batch.names.flatten(), reduction="sum")
+    color = F.cross_entropy(colors.flatten(0, 1), batch.colors.flatten(), reduction="sum", ignore_index=IGNORE)
+    foreground = batch.boxes[..., 0] != IGNORE  # (batch, patches)
+    log_p = boxes[foreground].log_softmax(dim=-1)  # (foreground, 4, bins)
+    box = -(ordinal.to(log_p)[batch.boxes[foreground]] * log_p).sum() / 4
+    return name, color, box
+
+
+def accuracy(logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, "*batch"], ignore: int) -> float:
+    """Share of right answers where `targets != ignore`."""
+    asked = targets != ignore
+    return float((logits.argmax(dim=-1)[asked] == targets[asked]).float().mean()) if bool(asked.any()) else 0.0
+
+
+@dataclass(frozen=True)
+class DenseStep:
+    """`step(model, batch) -> Loss`; the three parts weigh the same per patch."""
+
+    ordinal: Tensor
+    color_weight: float = 0.5
+    box_weight: float = 0.5
+
+    def __call__(self, model: DenseTower, batch: DenseBatch) -> Loss:
+        logits = model(batch.pixels)
+        name, color, box = dense_loss(logits, batch, self.ordinal)
+        total = name + self.color_weight * color + self.box_weight * box
+        seen = {
+            "name_accuracy": accuracy(logits[0], batch.names, ignore=0),
+            "color_accuracy": accuracy(logits[1], batch.colors, ignore=IGNORE),
+            "box_within_one": float(within_one(logits[2], batch.boxes)),
+        }
+        return Loss(total, float(batch.names.numel()), seen)
+
+
+def within_one(boxes: Float[Tensor, "batch patches 4 bins"], targets: Int[Tensor, "batch patches 4"]) -> Tensor:
+    """Share of box sides whose most probable bin is at most one off."""
+    asked = targets != IGNORE
+    off = (boxes.argmax(dim=-1)[asked] - targets[asked]).abs()
+    return (off <= 1).float().mean() if off.numel() else torch.zeros(())
