@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from showtell.core.geometry import Box, Frame, Point
 
-Shape = TypeVar("Shape", Box, Point)
+Shape = TypeVar("Shape", Box, Point, Box | Point)
 
 
 @dataclass(frozen=True)
