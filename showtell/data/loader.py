@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from showtell.core.errors import ConfigError, DataError
+from showtell.core.errors import ConfigError
 from showtell.data.sample import Batch, Collate, Make
 from showtell.data.workers import Method, Workers, build
 
@@ -90,18 +90,21 @@ class BatchStream(Iterator[Batch]):
         self._batches, self._pieces, self._first = batches, pieces, first
         self._ready: queue.Queue[Any] = queue.Queue(batches.prefetch)
         self._closed = threading.Event()
+        self._error: Exception | None = None
         self._workers = Workers(batches, pieces, first) if batches.workers else None
         self._thread = threading.Thread(target=self._fill, name="showtell-batches", daemon=True)
         self._thread.start()
 
     def __next__(self) -> Batch:
-        began = time.perf_counter()
-        item = self._ready.get()
-        self.wait += time.perf_counter() - began
-        if isinstance(item, DataError):
+        if self._error is None:
+            began = time.perf_counter()
+            item = self._ready.get()
+            self.wait += time.perf_counter() - began
+            if not isinstance(item, Exception):
+                return item
+            self._error = item
             self.close()
-            raise item
-        return item
+        raise self._error
 
     def take_wait(self) -> float:
         """Seconds waited for data since the last call."""
@@ -111,6 +114,8 @@ class BatchStream(Iterator[Batch]):
     def close(self) -> None:
         """Stop the workers and the thread; safe to call twice."""
         self._closed.set()
+        if self._error is None:
+            self._error = ConfigError("this stream of batches is closed; start another one")
         if self._workers is not None:
             self._workers.stop()
         self._thread.join(timeout=5)
@@ -126,10 +131,10 @@ class BatchStream(Iterator[Batch]):
         while not self._closed.is_set():
             try:
                 item = self._workers.receive(piece) if self._workers else self._build(piece)
-            except DataError as error:
+            except Exception as error:  # whatever it is, it belongs to whoever waits in `next`
                 item = error
             self._put(item)
-            if isinstance(item, DataError):
+            if isinstance(item, Exception):
                 return
             piece += 1
 
