@@ -10,12 +10,13 @@ Mixtures of several sources are `training/mixture.py`.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 ROUNDS = 6
 MASK64 = (1 << 64) - 1
 
 
+@runtime_checkable
 class Order(Protocol):
     """Index of the sample at a global position of the run (0, 1, 2, ... over all epochs)."""
 

@@ -9,7 +9,7 @@ are one multiplication. A loss or gradient that is not finite stops the run befo
 
 import math
 from collections import defaultdict
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from showtell.engine.distributed import World
 from showtell.engine.step import Step, TrainingError, to_device
 
 
+@runtime_checkable
 class Stream(Protocol):
     """Micro-batches in order; `take_wait` gives the seconds waited for them since it was last asked."""
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -64,6 +64,7 @@ class LoopConfig:
     stop_after_steps: int | None = None
 
 
+@runtime_checkable
 class BatchSource(Protocol):
     """What the loop needs of `showtell.data.loader.Batches`."""
 

@@ -11,9 +11,10 @@ Hutter 2017; stable-then-decay: Hu et al. 2024, MiniCPM). Peak rates live in the
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """Factor of the peak learning rate used for the update that makes step `step` (counted from 0)."""
 
