@@ -8,7 +8,7 @@ What can be refused is refused before the model is loaded. Boxes are xyxy in pix
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.table import Table
@@ -20,6 +20,8 @@ from showtell.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from showtell.images.decode import Picture
+    from showtell.instruct.answer import Answer
+    from showtell.instruct.assistant import Assistant
 
 MOST_WORDS = 200
 DRAWN_FORMATS = (".png", ".jpg", ".jpeg", ".webp")
@@ -53,12 +55,12 @@ def ask(words: Words, /, model: Model = "pocket", draw: Draw = None, json: Json 
         raise ConfigError('name the picture first and the question last: showtell ask photo.jpg "what is this?"')
     *paths, question = words
     question = checked(question, "question")
-    return _answer(paths, model, draw, json, lambda assistant, pixels: assistant.ask(pixels, question))
+    return _answer(paths, model, draw, json, lambda assistant, picture: assistant.ask(picture, question))
 
 
 def caption(pictures: Pictures, /, model: Model = "pocket", draw: Draw = None, json: Json = False) -> int:
     """Describe each picture in a sentence."""
-    return _answer(pictures, model, draw, json, lambda assistant, pixels: assistant.caption(pixels))
+    return _answer(pictures, model, draw, json, lambda assistant, picture: assistant.caption(picture))
 
 
 def ground(
@@ -66,7 +68,7 @@ def ground(
 ) -> int:
     """Find what a phrase speaks of and give its box."""
     phrase = checked(phrase, "phrase")
-    return _answer([picture], model, draw, json, lambda assistant, pixels: assistant.ground(pixels, phrase))
+    return _answer([picture], model, draw, json, lambda assistant, picture: assistant.ground(picture, phrase))
 
 
 def checked(words: str, kind: str) -> str:
@@ -80,7 +82,11 @@ def checked(words: str, kind: str) -> str:
 
 
 def _answer(
-    paths: Sequence[str], model: str, draw: Path | None, as_json: bool, ask_model: Callable[[Any, Any], Any]
+    paths: Sequence[str],
+    model: str,
+    draw: Path | None,
+    as_json: bool,
+    ask_model: Callable[["Assistant", "Picture"], "Answer"],
 ) -> int:
     if not paths:
         raise ConfigError("no picture was given; name at least one picture file")
@@ -93,7 +99,7 @@ def _answer(
 
     assistant = load(model)
     for path, picture in zip(paths, pictures, strict=True):
-        answer = ask_model(assistant, picture.pixels)
+        answer = ask_model(assistant, picture)
         if draw is not None:
             draw_answer(answer, picture, draw)
         if as_json:
@@ -115,11 +121,11 @@ def _check_drawing(draw: Path, paths: Sequence[str]) -> None:
         raise ConfigError(f"--draw {draw}: the folder {draw.parent} does not exist; create it first")
 
 
-def draw_answer(answer: Any, picture: "Picture", path: Path) -> None:
+def draw_answer(answer: "Answer", picture: "Picture", path: Path) -> None:
     """Write `picture` with the boxes and points of `answer` to `path`."""
     from showtell.images.draw import draw_boxes
 
-    boxes = [(item.label, (item.box.x1, item.box.y1, item.box.x2, item.box.y2)) for item in answer.boxes]
+    boxes = [(item.label, item.box.xyxy) for item in answer.boxes]
     points = [(item.label, (item.point.x, item.point.y)) for item in answer.points]
     try:
         draw_boxes(picture.pixels, boxes, points).save(path)
@@ -127,18 +133,23 @@ def draw_answer(answer: Any, picture: "Picture", path: Path) -> None:
         raise ConfigError(f"--draw {path}: cannot be written ({error.strerror or error})") from error
 
 
-def show(answer: Any, path: str | None = None) -> None:
-    """One answer for a person: the sentence, its boxes, and a dim line on how sure and how fast."""
+def show(answer: "Answer", path: str | None = None, *, looked: bool = True) -> None:
+    """One answer for a person: the words, their places, and a dim line on how sure and how fast.
+
+    looked: whether the picture was looked at for this very answer, so that the time for it counts.
+    """
     if path is not None:
         console.out.print(Text(path, style="dim"))
-    console.out.print(Text(answer.answer, style="bold"))
+    if answer.answer or not (answer.boxes or answer.points):
+        console.out.print(Text(answer.answer or "(no words)", style="bold"))
     if answer.boxes or answer.points:
         table = Table(box=None, pad_edge=False, show_header=False)
-        for item in answer.boxes:
-            corners = (item.box.x1, item.box.y1, item.box.x2, item.box.y2)
-            table.add_row("  □", item.label, Text(" ".join(f"{value:.0f}" for value in corners), style="cyan"))
-        for item in answer.points:
-            table.add_row("  ◎", item.label, Text(f"{item.point.x:.0f} {item.point.y:.0f}", style="cyan"))
+        for box in answer.boxes:
+            table.add_row("□", box.label, Text(" ".join(f"{value:.0f}" for value in box.box.xyxy), style="cyan"))
+        for point in answer.points:
+            table.add_row("◎", point.label, Text(f"{point.point.x:.0f} {point.point.y:.0f}", style="cyan"))
         console.out.print(table)
-    spent = answer.timings.get("total", sum(answer.timings.values()))
-    console.note(f"{answer.confidence:.0%} sure · {answer.model} · {spent * 1000:.0f} ms")
+    spent = sum(seconds for part, seconds in answer.timings.items() if looked or part != "encode")
+    console.note(f"confidence {answer.confidence:.0%} · {answer.model} · {spent * 1000:.0f} ms")
+    for sentence in answer.dropped:
+        console.note(f"left out: {sentence}")

@@ -24,13 +24,13 @@ def chat(picture: PicturePath, /, model: Model = "pocket", json: Json = False) -
     """Ask question after question about one picture (from the keyboard or a pipe; /quit ends)."""
     from showtell.images.decode import decode
 
-    pixels = decode(picture).pixels
+    seen = decode(picture)
     from showtell.load import load
 
     assistant = load(model)
-    state = assistant.encode(pixels)
+    state = assistant.encode(seen)
     refused = 0
-    for question in _questions(interactive=sys.stdin.isatty() and not json):
+    for number, question in enumerate(_questions(interactive=sys.stdin.isatty() and not json)):
         try:
             answer = assistant.ask(state, checked(question, "question"))
         except ShowtellError as error:  # one bad question ends neither the chat nor the pipe
@@ -39,7 +39,7 @@ def chat(picture: PicturePath, /, model: Model = "pocket", json: Json = False) -
         if json:
             console.emit(answer.to_json())
         else:
-            show(answer)
+            show(answer, looked=number == 0)
     return 0 if sys.stdin.isatty() else refused
 
 

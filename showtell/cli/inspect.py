@@ -89,9 +89,11 @@ def in_colour(rendered: "Rendered", texts: list[str]) -> Text:
     while at < len(rendered.ids):
         if at in starts:
             pictures += 1
-            shown.append(f"▦ image {pictures} ({starts[at]} tokens) ", style=f"bold {COLOURS['image']}")
+            shown.append(f"▦ image {pictures} ({starts[at]} tokens)", style=f"bold {COLOURS['image']}")
             at += starts[at]
             continue
+        if at and rendered.roles[at] == "control" != rendered.roles[at - 1]:
+            shown.append("\n")
         style = TRAINED if rendered.loss_mask[at] else COLOURS[rendered.roles[at]]
         shown.append(_visible(texts[at], rendered.roles[at]), style=style)
         at += 1

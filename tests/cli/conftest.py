@@ -26,7 +26,8 @@ class FakeAnswer:
     points: tuple[Any, ...] = ()
     confidence: float = 0.75
     model: str = "fake"
-    timings: dict[str, float] = field(default_factory=lambda: {"encode": 0.01, "total": 0.03})
+    timings: dict[str, float] = field(default_factory=lambda: {"encode": 0.01, "generate": 0.02})
+    dropped: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         boxes = [{"label": b.label, "box": [b.box.x1, b.box.y1, b.box.x2, b.box.y2]} for b in self.boxes]

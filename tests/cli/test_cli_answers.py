@@ -19,14 +19,14 @@ def test_ask_prints_the_json_of_the_contract(showtell, assistant, picture) -> No
     assert list(answer) == ["answer", "boxes", "confidence", "model", "timings"]
     assert answer["boxes"] == [{"label": "dog", "box": [4.0, 5.0, 20.0, 25.0]}]
     assert assistant.asked[0][1] == "what is this?"
-    assert assistant.asked[0][0].shape == (30, 40, 3)
+    assert assistant.asked[0][0].pixels.shape == (30, 40, 3)
 
 
 def test_ask_says_it_to_a_person(showtell, assistant, picture) -> None:
     ran = showtell("ask", picture, "what is this?")
     assert ran.out.splitlines()[0] == "a dog"
     assert "4 5 20 25" in ran.out and "10 12" in ran.out
-    assert "75% sure" in ran.err and "30 ms" in ran.err
+    assert "confidence 75%" in ran.err and "30 ms" in ran.err
 
 
 @pytest.mark.parametrize("place", [1, 2, 3])

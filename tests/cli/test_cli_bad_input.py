@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -9,7 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from showtell.core.checkpoint import load_tensors, save_tensors
+from showtell.fusion.connectors import ConnectorConfig
+from showtell.fusion.prefix_vlm import PrefixVLM, PrefixVLMConfig
+from showtell.images.processor import ProcessorConfig
+from showtell.instruct.bundle import BundleConfig, assemble, save_bundle
+from showtell.instruct.template import TemplateConfig
+from showtell.text.coordinates import LocationCodec
+from showtell.text.decoder import DecoderConfig
+from showtell.text.tokenizer import train_tokenizer
+from showtell.vision.vit import ViTConfig
 
 
 def noise(height: int, width: int, channels: int = 3) -> Image.Image:
@@ -92,7 +105,7 @@ def test_a_cmyk_tiff_is_read_rightly(showtell, assistant, tmp_path) -> None:
     path = tmp_path / "press.tif"
     Image.new("CMYK", (40, 30), (255, 0, 0, 0)).save(path)
     assert showtell("ask", str(path), "what is this?", "--json").code == 0
-    red, green, blue = assistant.asked[0][0].reshape(-1, 3).mean(0)
+    red, green, blue = assistant.asked[0][0].pixels.reshape(-1, 3).mean(0)
     assert red < 60 and green > 130 and blue > 180
 
 
@@ -109,3 +122,114 @@ def test_a_bad_question_is_refused(showtell, assistant, picture, command, questi
 
 def test_a_question_without_a_picture_is_explained(showtell, assistant) -> None:
     refused(showtell("ask", "what is this?", "--json"), "picture")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of a few thousand random weights, saved as any model is."""
+    torch.manual_seed(0)
+    codec = LocationCodec(8)
+    tokenizer = train_tokenizer(["what is this? a dog"] * 3, 320, (*TemplateConfig().control, *codec.names))
+    vision = ViTConfig(image_size=(24, 24), patch_size=12, dim=24, depth=1, heads=3, mlp_dim=32)
+    decoder = DecoderConfig(vocab_size=len(tokenizer), dim=24, depth=1, heads=3, mlp_dim=32)
+    image = tokenizer.id(TemplateConfig().image)
+    model = PrefixVLMConfig(vision=vision, connector=ConnectorConfig(), decoder=decoder, image_token_id=image)
+    config = BundleConfig(
+        architecture="showtell-prefix-vlm", model=model, processor=ProcessorConfig(image_size=24), codec=codec
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save_bundle(assemble(config, PrefixVLM(model).eval(), tokenizer, {"name": "tiny"}), folder)
+    return folder
+
+
+@pytest.fixture
+def copy(checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+
+
+def test_a_whole_checkpoint_answers(showtell, copy, picture) -> None:
+    """The control: what is refused below is refused for its damage alone."""
+    ran = showtell("ask", picture, "what is this?", "--model", str(copy), "--json")
+    assert ran.code == 0 and json.loads(ran.out)["model"] == "copy"
+
+
+def key_too_many(folder: Path) -> str:
+    weights = folder / "model.safetensors"
+    save_tensors(load_tensors(weights) | {"vision.stowaway": torch.zeros(3)}, weights)
+    return "vision.stowaway"
+
+
+def key_too_few(folder: Path) -> str:
+    tensors = load_tensors(folder / "model.safetensors")
+    gone = sorted(tensors)[0]
+    save_tensors({name: tensor for name, tensor in tensors.items() if name != gone}, folder / "model.safetensors")
+    return gone
+
+
+def weights_cut(folder: Path) -> str:
+    data = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(data[: len(data) // 2])
+    return "model.safetensors"
+
+
+def weights_garbage(folder: Path) -> str:
+    (folder / "model.safetensors").write_bytes(b"\xff" * 64)
+    return "model.safetensors"
+
+
+def weights_gone(folder: Path) -> str:
+    (folder / "model.safetensors").unlink()
+    return "model.safetensors"
+
+
+def config_garbage(folder: Path) -> str:
+    (folder / "config.json").write_text('{"architecture": ')
+    return "config.json"
+
+
+def config_gone(folder: Path) -> str:
+    (folder / "config.json").unlink()
+    return "config.json"
+
+
+def config_of_another_size(folder: Path) -> str:
+    config = json.loads((folder / "config.json").read_text())
+    config["model"]["decoder"]["mlp_dim"] = 40
+    (folder / "config.json").write_text(json.dumps(config))
+    return "shape"
+
+
+def config_with_an_unknown_field(folder: Path) -> str:
+    config = json.loads((folder / "config.json").read_text())
+    config["model"]["decoder"]["dropuot"] = 0.1
+    (folder / "config.json").write_text(json.dumps(config))
+    return "dropuot"
+
+
+def unknown_architecture(folder: Path) -> str:
+    (folder / "config.json").write_text('{"architecture": "somebody-elses"}')
+    return "somebody-elses"
+
+
+def tokenizer_garbage(folder: Path) -> str:
+    (folder / "tokenizer.json").write_text("[]")
+    return "tokenizer.json"
+
+
+DAMAGE: list[Callable[[Path], str]] = [
+    key_too_many, key_too_few, weights_cut, weights_garbage, weights_gone, config_garbage, config_gone,
+    config_of_another_size, config_with_an_unknown_field, unknown_architecture, tokenizer_garbage,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize("command", ["ask", "card"])
+def test_a_damaged_checkpoint_is_refused(showtell, copy, picture, damage, command) -> None:
+    word = damage(copy)
+    words = ("card", str(copy)) if command == "card" else ("ask", picture, "what is this?", "--model", str(copy))
+    refused(showtell(*words, "--json"), word)
+
+
+def test_a_model_that_is_a_file_or_nothing_is_refused(showtell, picture, tmp_path) -> None:
+    for name in (picture, str(tmp_path / "nowhere")):
+        refused(showtell("ask", picture, "what is this?", "--model", name, "--json"), name)

@@ -35,7 +35,7 @@ def recipe(monkeypatch):
 
 def test_trained_tokens_stand_out_and_a_picture_is_one_mark() -> None:
     shown = inspect.in_colour(RENDERED, TEXTS)
-    assert shown.plain == "▦ image 1 (3 tokens)  <user>  who? <assistant>  me<end>"
+    assert shown.plain == "▦ image 1 (3 tokens)\n <user>  who?\n <assistant>  me<end>"
     trained = "".join(shown.plain[span.start : span.end] for span in shown.spans if span.style == inspect.TRAINED)
     assert trained == " me<end>"
     assert "8 tokens" in inspect.summary(RENDERED).plain and "2 trained on (25%)" in inspect.summary(RENDERED).plain
