@@ -32,7 +32,7 @@ def _smooth_noise() -> Float32[np.ndarray, "fields side side"]:
         small = Image.fromarray((rng.random((cells, cells)) * 255).astype(np.uint8))
         field = np.asarray(small.resize((_TABLE, _TABLE), Image.Resampling.BICUBIC), dtype=np.float32)
         low, high = np.percentile(field, (1, 99))
-        fields.append(np.clip((field - low) / (high - low), 0, 1))
+        fields.append(np.clip((field - low) / (high - low), 0, 1).astype(np.float32))
     return np.stack(fields)
 
 
@@ -95,14 +95,14 @@ def _field(kind: str, height: int, width: int, dice: Dice) -> Float32[np.ndarray
     return (columns[None, :] + rows[:, None] < (period * 0.3) ** 2).astype(np.float32)
 
 
-def photograph(texture: UInt8[np.ndarray, "rows columns channels"], height: int, width: int, dice: Dice) -> Canvas:
+def photograph(texture: UInt8[np.ndarray, "rows columns 3"], height: int, width: int, dice: Dice) -> Canvas:
     """A crop of a photographic texture in the wanted size: any zoom, mirrored, darker, paler or blurred at random."""
     rows, columns = texture.shape[:2]
     scale = dice.between(0.45, 1.0)
     fit = min(columns / width, rows / height)
     crop_width, crop_height = scale * fit * width, scale * fit * height
     x, y = dice.next() * (columns - crop_width), dice.next() * (rows - crop_height)
-    picture = Image.fromarray(np.ascontiguousarray(texture[:, :, :3]))
+    picture = Image.fromarray(texture)
     box = (x, y, x + crop_width, y + crop_height)
     blur = int(dice.between(3, 8)) if dice.chance(0.3) else 1
     small = (max(4, width // blur), max(4, height // blur))

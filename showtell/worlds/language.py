@@ -97,9 +97,13 @@ def exchanges(
 
 
 def _key(exchange: Exchange) -> tuple[object, ...]:
-    """Two exchanges that teach the same thing in other words have the same key."""
-    about = exchange.question if exchange.item is None and len(exchange.accepted) == 1 else exchange.item
-    return exchange.skill, exchange.answer, about
+    """Two exchanges that teach the same thing in other words have the same key.
+
+    Yes and no go by the words alone: fewer things can be affirmed of a picture than denied, and dropping repetitions of
+    the former would make "no" the better guess.
+    """
+    by_words = len(exchange.accepted) == 1 and (exchange.item is None or exchange.answer[0] in ("yes", "no"))
+    return exchange.skill, exchange.answer, exchange.question if by_words else exchange.item
 
 
 def outside(rng: np.random.Generator, phrasings: str = "train") -> Exchange:
@@ -341,7 +345,8 @@ class _Asker:
             a, b, phrase_a, phrase_b = pair
             if (direction := relation(a, b)) and direction not in phrase_a:
                 word = direction.split()[0]
-                accepted = (word, direction, f"to the {word}", f"on the {word}", f"{direction} {phrase_b}")
+                forms = (word, direction, f"to the {word}", f"on the {word}", f"{direction} {phrase_b}")
+                accepted = tuple(dict.fromkeys(forms))
                 return self._said("relation", self._question("where", a=phrase_a, b=phrase_b), accepted, a, evidence=(a, b))
         return None
 

@@ -19,7 +19,7 @@ Not here: questions and sentences (`language.py`), drawing one thing (`sprites.p
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -39,6 +39,7 @@ VISIBLE = 0.55  # of its own pixels: what every thing keeps in sight
 _SHADES = np.array([shade(color, 0.5, 0.5, 0.5) for color in COLORS], dtype=np.float32).T[:, :, None]
 
 
+@runtime_checkable
 class Pack(Protocol):
     """What a scene needs of a pack of cut-outs; `cutouts.CutoutPack` is one, a test may bring a small one."""
 
@@ -337,14 +338,14 @@ class _Layout:
         x1, y1, x2, y2 = sprite.extent
         if min(x2 - x1, y2 - y1) < 5:
             return False
-        for attempt in range(16):
+        for _ in range(16):
             x, y = dice.below(self.width - width + 1), dice.below(self.height - height + 1)
-            if self._allowed(sprite, x, y, attempt) and self._stands_out(sprite, x, y):
+            if self._allowed(sprite, x, y) and self._stands_out(sprite, x, y):
                 self._lay(sprite, x, y, dice)
                 return True
         return False
 
-    def _allowed(self, sprite: Sprite, x: int, y: int, attempt: int) -> bool:
+    def _allowed(self, sprite: Sprite, x: int, y: int) -> bool:
         height, width = sprite.alpha.shape
         for x1, y1, x2, y2 in self._words:
             if x < x2 + 1 and x + width > x1 - 1 and y < y2 + 1 and y + height > y1 - 1:
@@ -355,7 +356,7 @@ class _Layout:
         if not under.any():
             return True
         if sprite.kind == "word" or not self._overlap:
-            return not under[sprite.solid].any()
+            return not bool(under[sprite.solid].any())
         hidden = np.bincount(under[sprite.solid], minlength=len(self._left) + 1).tolist()
         return all(
             left - lost >= VISIBLE * below[0].pixels
@@ -369,7 +370,7 @@ class _Layout:
         difference = np.abs(behind - sprite.premultiplied[:, ::step, ::step])
         solid = sprite.solid[::step, ::step]
         alike = (difference[0] + difference[1] + difference[2] < 85) & solid
-        near = float(np.count_nonzero(alike)) / max(1, np.count_nonzero(solid))
+        near = int(np.count_nonzero(alike)) / max(1, int(np.count_nonzero(solid)))
         return near < (0.12 if sprite.kind == "shape" else 0.30 if sprite.kind == "word" else 0.45)
 
     def _lay(self, sprite: Sprite, x: int, y: int, dice: Dice) -> None:
@@ -457,4 +458,4 @@ def _photos(pack: Pack | None, split: str) -> list[UInt8[np.ndarray, "rows colum
     """The photographic textures of one side of the pack."""
     if pack is None:
         return []
-    return [np.asarray(pack.rgba(photo)) for photo in pack.backgrounds if pack.split(photo) == split]
+    return [np.ascontiguousarray(pack.rgba(photo)[:, :, :3]) for photo in pack.backgrounds if pack.split(photo) == split]

@@ -1,6 +1,7 @@
 """A pack of cut-outs small enough to be made inside a test: coloured blobs named after animals, and two textures."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -31,13 +32,18 @@ class TinyPack:
         return "heldout" if cutout.heldout else "train"
 
     def rgba(self, cutout: Blob) -> np.ndarray:
-        rng = np.random.Generator(np.random.Philox(key=cutout.index))
-        if cutout.category == "texture":
-            noise = rng.integers(60, 130, (180, 240, 1), dtype=np.uint8)
-            return np.concatenate([noise, noise, noise, np.full_like(noise, 255)], axis=2)
-        height, width = 40 + int(rng.integers(40)), 40 + int(rng.integers(40))
-        y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-        solid = np.hypot(x, y) <= 1
-        color = rng.integers(0, 255, 3)
-        shade = np.clip(color + 40 * np.sin(9 * x[..., None] + cutout.index), 0, 255)
-        return np.dstack([shade * solid[..., None], 255 * solid]).astype(np.uint8)
+        return _draw(cutout)
+
+
+@lru_cache
+def _draw(cutout: Blob) -> np.ndarray:
+    rng = np.random.Generator(np.random.Philox(key=cutout.index))
+    if cutout.category == "texture":
+        noise = rng.integers(60, 130, (180, 240, 1), dtype=np.uint8)
+        return np.concatenate([noise, noise, noise, np.full_like(noise, 255)], axis=2)
+    height, width = 40 + int(rng.integers(40)), 40 + int(rng.integers(40))
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    solid = np.hypot(x, y) <= 1
+    color = rng.integers(0, 255, 3)
+    shade = np.clip(color + 40 * np.sin(9 * x[..., None] + cutout.index), 0, 255)
+    return np.dstack([shade * solid[..., None], 255 * solid]).astype(np.uint8)
