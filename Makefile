@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 HOST   ?= 127.0.0.1
 PORT   ?= 8765
-PICTURE  ?= docs/images/sample.jpg
+PICTURE  ?= $(firstword $(wildcard showtell/pocket/samples/*.jpg showtell/pocket/samples/*.png))
 QUESTION ?= what is in the picture?
 
 BIN := $(VENV)/bin
