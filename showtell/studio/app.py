@@ -55,9 +55,9 @@ def create_app(
     *,
     samples: Path = SAMPLES,
     limits: StudioLimits | None = None,
-    hosts: frozenset[str] = LOOPBACK,
+    hosts: frozenset[str] | None = LOOPBACK,
 ) -> ASGIApp:
-    """The studio over a loaded model; `hosts` are the host names under which it may be reached."""
+    """The studio over a loaded model; `hosts` are the host names under which it may be reached, None for any."""
     studio = Studio(assistant, samples, limits or StudioLimits())
     routes = [
         Route("/", studio.page),
@@ -138,7 +138,7 @@ class Studio:
 class Guard:
     """ASGI wrapper: the security headers on every response, and no service to other hosts or origins."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
         self.app = app
         self.hosts = hosts
 
@@ -159,11 +159,18 @@ class Guard:
 
     def _refusal(self, headers: Headers) -> Response | None:
         host = headers.get("host", "")
-        if urlsplit(f"//{host}").hostname not in self.hosts:
+        if self.hosts is not None and _host_name(host) not in self.hosts:
             return JSONResponse({"error": "The studio does not answer under this host name."}, 421)
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             return JSONResponse({"error": "The studio answers its own page only."}, 403)
+        return None
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:  # brackets that do not match
         return None
 
 

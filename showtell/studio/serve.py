@@ -3,10 +3,13 @@
     showtell studio                 http://127.0.0.1:8765
     run(model="some/folder")        any checkpoint that `showtell.load` can read
 
-One thread, because a page under a reader's hand shares its cores with the browser that draws it.
+The port is taken before the model is loaded, so that a port in use is said at once. One thread, because a page under a
+reader's hand shares its cores with the browser that draws it.
 """
 
+import contextlib
 import logging
+import socket
 import threading
 import webbrowser
 
@@ -17,6 +20,8 @@ from showtell.core.errors import ConfigError
 from showtell.load import load
 from showtell.studio.app import LOOPBACK, create_app
 
+EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
+
 logger = logging.getLogger(__name__)
 
 
@@ -25,19 +30,33 @@ def run(host: str = "127.0.0.1", port: int = 8765, model: str = "pocket", open_b
 
     Raises:
         CheckpointError: the model cannot be loaded.
-        ConfigError: the port is out of range or taken.
+        ConfigError: the address cannot be listened on.
+    """
+    with listen(host, port) as listener:
+        torch.set_num_threads(1)
+        # Under a name given by the network the page must answer whatever name readers use; alone here, only its own.
+        hosts = None if host in EVERY_ADDRESS else LOOPBACK | {host}
+        app = create_app(load(model), hosts=hosts)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        address = f"http://{host}:{port}"
+        logger.info("the studio is open at %s", address)
+        if open_browser:
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a studio closes
+            server.run(sockets=[listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        ConfigError: the host is unknown, or the port does not exist or is taken.
     """
     if not 0 < port < 65536:
-        raise ConfigError(f"port {port} does not exist; choose one from 1 to 65535.")
-    torch.set_num_threads(1)
-    app = create_app(load(model), hosts=LOOPBACK | {host})
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False)
-    server = uvicorn.Server(config)
-    address = f"http://{host}:{port}"
-    logger.info("the studio is open at %s", address)
-    if open_browser:
-        threading.Timer(0.5, webbrowser.open, [address]).start()
+        raise ConfigError(f"port {port} does not exist; choose one from 1 to 65535")
     try:
-        server.run()
-    except SystemExit:  # uvicorn's way to say that it could not listen
-        raise ConfigError(f"{address} cannot be opened, another program uses it; pass another --port.") from None
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ConfigError(f"http://{host}:{port} cannot be opened ({why}); choose another --port or --host") from error

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 from studio_fakes import COLS, ROWS, FakeAssistant, answer, bump, padded_view
 
-from showtell.core.errors import DataError
+from showtell.core.errors import ConfigError, DataError
 from showtell.core.geometry import Box, Frame
 from showtell.images.decode import decode
 from showtell.instruct.answer import AnswerToken, LabelledBox
@@ -20,6 +21,7 @@ from showtell.studio.app import create_app
 from showtell.studio.explain import explain, patch_cells
 from showtell.studio.limits import RequestError, StudioLimits
 from showtell.studio.pictures import PictureShelf, read_samples
+from showtell.studio.serve import listen, run
 from showtell.studio.state import read
 
 LIMITS = StudioLimits(upload_bytes=20_000, upload_pixels=100 * 100, kept_pictures=2, shown_side=50, thumbnail_side=9)
@@ -245,3 +247,18 @@ def test_the_page_refers_to_files_that_exist(client: TestClient) -> None:
         assert client.get(f"/static/{name}").status_code == 200
     assert client.get("/poster.jpg").status_code == 200
     assert client.get("/favicon.ico").status_code == 200
+
+
+def test_a_port_that_cannot_be_had_is_one_sentence_before_any_model_is_loaded() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ConfigError, match="cannot be opened"):
+        run(port=taken.getsockname()[1], model="no such model")
+    with pytest.raises(ConfigError, match="port 70000 does not exist"):
+        run(port=70_000)
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        listen("no.such.host.invalid", 8765)
+
+
+def test_a_studio_for_the_network_answers_under_any_name(samples: Path) -> None:
+    app = create_app(FakeAssistant(), samples=samples, hosts=None)
+    with TestClient(app, base_url="http://192.168.1.9:8765") as client:
+        assert client.get("/api/health").json()["model"] == "stand-in"

@@ -44,7 +44,7 @@ export class PictureView {
     this.key = key;
     this.size = [width, height];
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.frame.style.setProperty("--ratio", String(width / height));
+    this.frame.parentElement?.style.setProperty("--ratio", String(width / height));
     this.clear();
   }
 
