@@ -1,4 +1,4 @@
-"""A fake assistant behind `showtell.load`, so that the command line is tested without a model."""
+"""A fake assistant behind `showtell.load`, and a tiny real model on disk, so that no test needs the trained one."""
 
 import sys
 import types
@@ -10,11 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from showtell.cli.main import main
 from showtell.core.errors import CheckpointError
 from showtell.core.geometry import Box, Frame, Point
+from showtell.fusion.connectors import ConnectorConfig
+from showtell.fusion.prefix_vlm import PrefixVLM, PrefixVLMConfig
+from showtell.images.processor import ProcessorConfig
+from showtell.instruct.bundle import BundleConfig, assemble, save_bundle
+from showtell.instruct.template import TemplateConfig
+from showtell.text.coordinates import LocationCodec
+from showtell.text.decoder import DecoderConfig
+from showtell.text.tokenizer import train_tokenizer
+from showtell.vision.vit import ViTConfig
 
 FRAME = Frame(40, 30)
 
@@ -93,6 +103,24 @@ def picture(tmp_path: Path) -> str:
     path = tmp_path / "a dog.png"
     Image.fromarray(np.full((FRAME.height, FRAME.width, 3), 200, np.uint8)).save(path)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of a few thousand random weights, saved as any model is."""
+    torch.manual_seed(0)
+    codec = LocationCodec(8)
+    tokenizer = train_tokenizer(["what is this? a dog"] * 3, 320, (*TemplateConfig().control, *codec.names))
+    vision = ViTConfig(image_size=(24, 24), patch_size=12, dim=24, depth=1, heads=3, mlp_dim=32)
+    decoder = DecoderConfig(vocab_size=len(tokenizer), dim=24, depth=1, heads=3, mlp_dim=32)
+    image = tokenizer.id(TemplateConfig().image)
+    model = PrefixVLMConfig(vision=vision, connector=ConnectorConfig(), decoder=decoder, image_token_id=image)
+    config = BundleConfig(
+        architecture="showtell-prefix-vlm", model=model, processor=ProcessorConfig(image_size=24), codec=codec
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save_bundle(assemble(config, PrefixVLM(model).eval(), tokenizer, {"name": "tiny"}), folder)
+    return folder
 
 
 @dataclass

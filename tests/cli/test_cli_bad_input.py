@@ -14,15 +14,6 @@ import torch
 from PIL import Image
 
 from showtell.core.checkpoint import load_tensors, save_tensors
-from showtell.fusion.connectors import ConnectorConfig
-from showtell.fusion.prefix_vlm import PrefixVLM, PrefixVLMConfig
-from showtell.images.processor import ProcessorConfig
-from showtell.instruct.bundle import BundleConfig, assemble, save_bundle
-from showtell.instruct.template import TemplateConfig
-from showtell.text.coordinates import LocationCodec
-from showtell.text.decoder import DecoderConfig
-from showtell.text.tokenizer import train_tokenizer
-from showtell.vision.vit import ViTConfig
 
 
 def noise(height: int, width: int, channels: int = 3) -> Image.Image:
@@ -122,24 +113,6 @@ def test_a_bad_question_is_refused(showtell, assistant, picture, command, questi
 
 def test_a_question_without_a_picture_is_explained(showtell, assistant) -> None:
     refused(showtell("ask", "what is this?", "--json"), "picture")
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder of a few thousand random weights, saved as any model is."""
-    torch.manual_seed(0)
-    codec = LocationCodec(8)
-    tokenizer = train_tokenizer(["what is this? a dog"] * 3, 320, (*TemplateConfig().control, *codec.names))
-    vision = ViTConfig(image_size=(24, 24), patch_size=12, dim=24, depth=1, heads=3, mlp_dim=32)
-    decoder = DecoderConfig(vocab_size=len(tokenizer), dim=24, depth=1, heads=3, mlp_dim=32)
-    image = tokenizer.id(TemplateConfig().image)
-    model = PrefixVLMConfig(vision=vision, connector=ConnectorConfig(), decoder=decoder, image_token_id=image)
-    config = BundleConfig(
-        architecture="showtell-prefix-vlm", model=model, processor=ProcessorConfig(image_size=24), codec=codec
-    )
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    save_bundle(assemble(config, PrefixVLM(model).eval(), tokenizer, {"name": "tiny"}), folder)
-    return folder
 
 
 @pytest.fixture

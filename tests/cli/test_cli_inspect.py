@@ -102,3 +102,14 @@ def test_a_bad_row_is_named(folder, line, says) -> None:
 def test_a_file_that_is_none(showtell, folder) -> None:
     for name in ("nowhere.jsonl", "a.png", "."):
         assert showtell("inspect", str(folder / name)).code == 2
+
+
+def test_rows_of_a_file_are_rendered_by_the_models_own_template(showtell, folder, checkpoint) -> None:
+    turns = [GOOD_TURN, {"role": "assistant", "content": "a dog"}]
+    path = written(folder, {"images": ["a.png"], "messages": turns})
+    shown = json.loads(showtell("inspect", str(path), "--model", str(checkpoint), "--json").out)
+    assert shown["images"] == [{"first": 0, "tokens": 4}], "24 pixels in patches of 12: two by two"
+    trained = "".join(token["text"] for token in shown["tokens"] if token["trained"])
+    assert trained == "a dog<end>"
+    ran = showtell("inspect", str(path), "--model", str(checkpoint))
+    assert "▦ image 1 (4 tokens)" in ran.out and "trained on" in ran.out
