@@ -63,11 +63,11 @@ def lanczos(t: Tensor) -> Tensor:
     return torch.where(t.abs() < 3, torch.sinc(t) * torch.sinc(t / 3), torch.zeros_like(t))
 
 
-CURVES: dict[Kernel, Callable[[Tensor], Tensor]] = {
-    "box": box,
-    "bilinear": triangle,
-    "bicubic": cubic,
-    "lanczos": lanczos,
+CURVES: dict[Kernel, tuple[Callable[[Tensor], Tensor], float]] = {  # and how far each reaches
+    "box": (box, 0.5),
+    "bilinear": (triangle, 1.0),
+    "bicubic": (cubic, 2.0),
+    "lanczos": (lanczos, 3.0),
 }
 
 
@@ -77,9 +77,14 @@ def resize_weights(size: int, new_size: int, kernel: Kernel, antialias: bool = T
     centers = (torch.arange(new_size, dtype=torch.float64) + 0.5) * scale
     if kernel == "nearest":
         return torch.eye(size)[centers.long()]
+    curve, reach = CURVES[kernel]
     stretch = max(scale, 1.0) if antialias else 1.0
-    pixels = torch.arange(size, dtype=torch.float64) + 0.5
-    weights = CURVES[kernel]((pixels[None, :] - centers[:, None]) / stretch)  # (new_size, size)
+    pixels = torch.arange(size, dtype=torch.float64)
+    weights = curve((pixels[None, :] - centers[:, None] + 0.5) * (1 / stretch))  # (new_size, size)
+    # Only a pixel exactly on the edge of the box could matter out here; Pillow's rounding decides where it belongs.
+    first = (centers - reach * stretch + 0.5).long().clamp(min=0)
+    last = (centers + reach * stretch + 0.5).long()
+    weights *= (pixels[None, :] >= first[:, None]) & (pixels[None, :] < last[:, None])
     return (weights / weights.sum(dim=1, keepdim=True)).float()
 
 
