@@ -57,4 +57,10 @@ def run(folder: Path, model: nn.Module, *, workers: int = 0, micro_batches: int 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     pause = float(sys.argv[3])
-    run(Path(sys.argv[1]), make_model(), workers=int(sys.argv[2]), save_every_steps=3, on_step=lambda *_: time.sleep(pause))
+    run(
+        Path(sys.argv[1]),
+        make_model(),
+        workers=int(sys.argv[2]),
+        save_every_steps=3,
+        on_step=lambda *_: time.sleep(pause),
+    )
