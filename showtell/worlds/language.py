@@ -133,6 +133,9 @@ class _Asker:
     def _question(self, way: str, place: Part | None = None, **slots: str) -> tuple[Part, ...]:
         """A random wording; it may lose its question mark or gain a please."""
         text = self.dice.choice(self._ways[way])
+        for slot in ("the", "a"):
+            if slot in slots and phrases.is_plural(phrases.head(slots[slot])):
+                text = phrases.agree(text, f"{{{slot}}}")
         if slots:
             text = text.format_map(slots) if place is None else text.replace("{the}", slots.get("the", ""))
         mark = self.dice.next()

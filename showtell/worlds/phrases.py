@@ -1,7 +1,7 @@
 """Phrases: the many ways in which one thing is asked, and the small grammar that English needs.
 
-Each skill has a dozen ways to ask; the last ones of each are held out of training (`HELD_OUT`), so that a model can be asked
-in words it was never asked in. A way ending in "?" may lose its question mark, an order may gain a "please".
+Each skill has about a dozen ways to ask; some of each are held out of training (`HELD_OUT`), so that a model can be
+asked in words it was never asked in. A way ending in "?" may lose its question mark, an order may gain a "please".
 `{box}` and `{point}` stand for places in the picture, not for text. Not here: which question is asked, and the answer
 (`language.py`).
 """
@@ -198,7 +198,7 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "is the number of {m} greater than the number of {n}?",
         "can you see more {m} than {n}?",
         "are more {m} than {n} in the picture?",
-        "are the {m} more than the {n}?",
+        "is there a larger number of {m} than of {n}?",
         "is it true that there are more {m} than {n}?",
     ),
     "which_more": (
@@ -312,7 +312,6 @@ CANNOT_TELL = "i cannot tell that from this picture."
 
 _PLURALS = {
     "mouse": "mice",
-    "computer mouse": "computer mice",
     "goose": "geese",
     "mongoose": "mongooses",
     "foot": "feet",
@@ -339,6 +338,7 @@ _PLURALS = {
     "cactus": "cacti",
     "die": "dice",
     "quiz": "quizzes",
+    "thumbs up": "thumbs up",
 }
 _UNCHANGED = frozenset(
     "sheep fish deer moose bison shrimp squid salmon trout goldfish jellyfish starfish swordfish clownfish pufferfish "
@@ -346,7 +346,7 @@ _UNCHANGED = frozenset(
 )
 PLURAL_ONLY = frozenset(
     "scissors glasses sunglasses trousers pants jeans shorts binoculars pliers tweezers tongs headphones goggles "
-    "grapes cherries chopsticks noodles fireworks dice stairs clothes beans peas peanuts mushrooms fries".split()
+    "grapes cherries chopsticks noodles fireworks dice stairs clothes beans peas peanuts mushrooms fries maracas".split()
 )
 MASS = frozenset(
     "bread cheese rice popcorn garlic ginger broccoli celery lettuce cabbage butter milk water honey sushi spaghetti "
@@ -366,8 +366,25 @@ def is_mass(name: str) -> bool:
     return name.split()[-1] in MASS
 
 
+def head(phrase: str) -> str:
+    """'the left scissors above the cup' -> 'the left scissors': a phrase without the landmark that it ends in."""
+    for direction in (" left of ", " right of ", " above ", " below "):
+        phrase = phrase.partition(direction)[0]
+    return phrase
+
+
+def agree(question: str, slot: str) -> str:
+    """Put the verb before or after a slot into the plural: 'where is {the}?' -> 'where are {the}?'."""
+    for one, many in (("is", "are"), ("does", "do"), ("has", "have")):
+        question = f" {question}".replace(f" {one} {slot}", f" {many} {slot}")[1:]
+        question = question.replace(f"{slot} {one} ", f"{slot} {many} ").replace(f"{slot} {one}?", f"{slot} {many}?")
+    return question.replace(f"is there {slot}", f"are there {slot}")
+
+
 def plural(noun: str) -> str:
     """'red star' -> 'red stars', 'mouse' -> 'mice'; names of masses and plurals stay as they are."""
+    if noun in _PLURALS:
+        return _PLURALS[noun]
     *before, last = noun.split(" ")
     return " ".join((*before, _plural(last)))
 
@@ -390,7 +407,7 @@ def article(noun: str) -> str:
     """'star' -> 'a star', 'orange star' -> 'an orange star', 'bread' -> 'some bread'."""
     if is_plural(noun) or is_mass(noun):
         return f"some {noun}"
-    vowel = noun[0] in VOWELS and not noun.startswith(_SOUNDS_LIKE_YOU) or noun.startswith("hour")
+    vowel = noun.startswith("hour") or (noun[0] in VOWELS and not noun.startswith(_SOUNDS_LIKE_YOU))
     return f"an {noun}" if vowel else f"a {noun}"
 
 

@@ -5,58 +5,85 @@ not agree. Such a name is never used as something that is not there. Not here: t
 """
 
 _GROUPS = """
-bird owl eagle duck swan goose chicken hen rooster parrot penguin turkey dove pigeon crow flamingo peacock ostrich robin gull
-fish shark tropical_fish goldfish clownfish pufferfish salmon trout blowfish
-dog puppy wolf fox poodle
-cat kitten lion tiger leopard cheetah
-cow bull ox buffalo bison
-horse pony zebra donkey unicorn
-mouse rat hamster
-rabbit hare bunny
-frog toad
-turtle tortoise
-snake worm
-monkey gorilla orangutan chimpanzee ape
-bear panda koala polar_bear teddy_bear
-sheep goat ram lamb
-deer moose reindeer elk
-camel llama
-crocodile alligator lizard dinosaur
-bee wasp fly insect beetle ladybug ant bug spider cricket mosquito
-butterfly moth
-flower rose tulip sunflower daisy blossom lily orchid
-tree palm_tree pine_tree christmas_tree
-leaf clover plant herb
-car taxi truck van bus police_car fire_truck ambulance racing_car pickup automobile
-bicycle motorcycle scooter bike motorbike
-boat ship sailboat canoe ferry submarine
-airplane plane jet helicopter
-train locomotive tram
-cup mug glass teacup
-plate bowl dish
-hat cap helmet crown
-shoe boot sneaker sandal
-apple peach pear tomato orange tangerine plum cherry nectarine
-lemon lime
+bird owl eagle duck swan goose chicken chick rooster parrot penguin turkey pigeon crow flamingo peacock ostrich seagull
+fish shark dolphin whale seal otter beaver
+dog wolf fox
+cat lion tiger leopard
+cow bull bison
+horse donkey zebra
+mouse squirrel hedgehog raccoon beaver rabbit
+lizard dinosaur dragon snake
+monkey gorilla
+bear panda koala teddy_bear
+sheep goat deer
+crab lobster shrimp scorpion
+bee fly ant spider ladybug dragonfly grasshopper mosquito butterfly
+snake caterpillar
+flower bouquet rose tulip daffodil sunflower flower_pot
+tree palm_tree pine_tree bamboo
+leaf clover feather
+car taxi police_car race_car truck fire_truck ambulance bus bulldozer tractor
+train tram bus
+bicycle motorcycle
+boat ship sailboat
+airplane helicopter rocket satellite
+cup coffee_cup glass wine_glass beer bottle flask
+bottle baby_bottle milk beer
+glass glasses sunglasses
+plate pot soup teapot bucket basket barrel trash_can can flower_pot
+hat cap helmet crown top_hat santa
+shoe boot high_heel ice_skate sock foot footprint
+shirt jacket dress
+apple peach pear tomato orange plum cherry mango onion
+lemon lime kiwi avocado mango
 melon watermelon
-cake pie cupcake cookie
-bread toast baguette croissant bun
-house building castle church hut home school
-person man woman boy girl child baby
-chair sofa couch armchair stool
-clock watch alarm_clock stopwatch
-ball soccer_ball basketball baseball football tennis_ball volleyball
-guitar violin banjo cello
-drum drums
-phone telephone mobile_phone
-lamp light_bulb flashlight lantern candle torch
-moon sun globe
-book notebook
-pen pencil crayon
-bag backpack handbag briefcase suitcase
+blueberry grapes plum cherry
+cake pie muffin cookie pancake donut candle
+bread croissant pretzel sandwich hamburger hot_dog taco pizza
+pepper chili_pepper carrot cucumber eggplant
+candy lollipop candy_cane
+egg fried_egg
+nut coconut
+pumpkin jack-o-lantern
+house castle church tower factory tent
+person baby angel santa mermaid alien robot ghost snowman statue skull
+chair couch bed
+clock watch alarm_clock stopwatch compass
+ball american_football
+guitar violin harp
+flute trumpet saxophone
+phone mobile_phone calculator radio
+computer laptop television keyboard
+camera video_camera binoculars
+lamp light_bulb lantern candle fire
+moon sun globe planet
+book folder newspaper calendar envelope ticket
+pen pencil crayon paint_brush
+knife sword saw axe
+hammer wrench screwdriver screw
+broom shovel paint_brush
+syringe thermometer
+bag backpack suitcase
+box gift brick
 key lock
-vegetable carrot pepper
-fruit apple pear banana orange strawberry grapes cherry
+money coin ticket
+disc record coin dartboard wheel gear
+hand glove thumbs_up
+mountain volcano
+rope thread
+telescope microscope
+balloon parachute
+boomerang bow
+circle ball disc coin planet record wheel moon sun dartboard globe orange plate
+oval egg
+crescent moon
+ring donut wheel
+arrow bow
+diamond kite
+cross bandage
+star snowflake medal
+rectangle door brick book folder ticket envelope mobile_phone
+square box dice
 """
 _MEMBERS: dict[str, set[int]] = {}
 for _number, _line in enumerate(_GROUPS.strip().splitlines()):

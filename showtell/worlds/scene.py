@@ -183,7 +183,8 @@ class Scene:
     def _cutout(self, side: float, dice: Dice, category: str | None = None) -> Sprite | None:
         cutout = dice.choice(self._cutouts[category or dice.choice(self._categories)])
         assert self._pack is not None
-        return cutout_sprite(self._pack.rgba(cutout), cutout.category, cutout.instance, side, dice)
+        most = 0.62 * self.config.image_size
+        return cutout_sprite(self._pack.rgba(cutout), cutout.category, cutout.instance, side, most, dice)
 
     def _word(self, layout: "_Layout", dice: Dice) -> None:
         text = dice.choice(self._words)
@@ -371,7 +372,7 @@ class _Layout:
         solid = sprite.solid[::step, ::step]
         alike = (difference[0] + difference[1] + difference[2] < 85) & solid
         near = int(np.count_nonzero(alike)) / max(1, int(np.count_nonzero(solid)))
-        return near < (0.12 if sprite.kind == "shape" else 0.30 if sprite.kind == "word" else 0.45)
+        return near < (0.12 if sprite.kind == "shape" else 0.30)
 
     def _lay(self, sprite: Sprite, x: int, y: int, dice: Dice) -> None:
         height, width = sprite.alpha.shape

@@ -85,11 +85,15 @@ def shape_sprite(shape: str, color: str, side: float, dice: Dice) -> Sprite | No
 
 
 def cutout_sprite(
-    rgba: UInt8[np.ndarray, "rows columns 4"], name: str, instance: str, side: float, dice: Dice
+    rgba: UInt8[np.ndarray, "rows columns 4"], name: str, instance: str, side: float, most: float, dice: Dice
 ) -> Sprite | None:
-    """A cut-out whose longer side is about `side` pixels: mirrored, turned, brighter or darker at random."""
+    """A cut-out of about `side` pixels: mirrored, turned, brighter or darker at random.
+
+    A slender thing is drawn longer (up to 1.7 times `side`, never more than `most`) so that it can still be recognised.
+    """
     picture = Image.fromarray(rgba).convert("RGBa")
-    scale = side / max(picture.size)
+    slender = min(1.7, (max(picture.size) / min(picture.size)) ** 0.45)
+    scale = max(side, min(side * slender, most)) / max(picture.size)
     size = (max(3, round(picture.width * scale)), max(3, round(picture.height * scale)))
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling.BILINEAR if scale < 1 else Image.Resampling.BICUBIC)
