@@ -162,7 +162,7 @@ class _Asker:
         evidence: Sequence[Item] | None = None,
     ) -> Exchange:
         """An answer in words; without other evidence it rests on the item it is about."""
-        accepted = tuple(accepted)
+        accepted = tuple(dict.fromkeys(accepted))
         rests_on = [item] if evidence is None and item is not None else evidence or ()
         return Exchange(
             skill=skill,
@@ -348,8 +348,7 @@ class _Asker:
             a, b, phrase_a, phrase_b = pair
             if (direction := relation(a, b)) and direction not in phrase_a:
                 word = direction.split()[0]
-                forms = (word, direction, f"to the {word}", f"on the {word}", f"{direction} {phrase_b}")
-                accepted = tuple(dict.fromkeys(forms))
+                accepted = (word, direction, f"to the {word}", f"on the {word}", f"{direction} {phrase_b}")
                 return self._said("relation", self._question("where", a=phrase_a, b=phrase_b), accepted, a, evidence=(a, b))
         return None
 
