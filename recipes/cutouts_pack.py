@@ -16,7 +16,7 @@ Get the inputs with the ordinary package clients (nothing needs root, nothing is
 
 The table `cutouts_table.txt` beside this file names every picture by hand: matching words would take "hot dog" for a
 dog and a baseball bat for an animal. `--sheets` draws one contact sheet per group of categories, which is how the
-table was checked; a picture that turned out wrong leaves the table (or goes to EXCLUDED when a glob brought it in).
+table was checked; a picture that turned out wrong leaves the table (or is left out by a `!glob`).
 
 Splits are made by construction. Near twins form one group (the colour and the line rendering of one pictogram, the
 numbered variants of one drawing, pictures whose perceptual hashes agree, also mirrored), and whole groups are held
@@ -74,7 +74,6 @@ STAMPS_CC = {
     "Candy_cane_photo_2": ("Public-Domain", "Kathleen French"),
     "Christmas_Tree_photo": ("Public-Domain", "Jorge Barrios"),
 }
-EXCLUDED: set[str] = set()  # "category/source/stem" judged wrong on the contact sheets
 
 
 @dataclass(kw_only=True)
@@ -232,12 +231,15 @@ DRAWN_FOLDERS = {"easter", "halloween", "newyears", "hats", "flags", "monuments"
 def clipart(root: Path, category: str, globs: list[str]) -> list[Candidate]:
     base, files = listing(root, "png/animals")
     found = {}
-    for glob in globs:
+    wrong = [glob[1:] for glob in globs if glob.startswith("!")]
+    for glob in (glob for glob in globs if not glob.startswith("!")):
         folder, _, stem = glob.rpartition("/")
         hits = [f for f in files if fnmatch.fnmatch(f.stem, stem) and (not folder or f.parent.name == folder)]
         if not hits:
             sys.exit(f"{TABLE.name}, {category}: no clip art matches {glob!r}")
         for path in hits:
+            if any(fnmatch.fnmatch(path.stem, pattern) for pattern in wrong):
+                continue
             if "flat-theme" in path.parts or "lemon-theme" in path.parts:
                 continue
             found.setdefault(path.stem + "/" + str(path.stat().st_size), path)
@@ -345,8 +347,6 @@ def collect(options: argparse.Namespace, cache: dict) -> dict[str, list[Candidat
         members = []
         for candidate in [*stamps(options.stamps, category, stamp_names), *clipart(options.clipart, category, globs),
                           *emoji(options.openmoji, category, names)]:  # fmt: skip
-            if f"{category}/{candidate.source}/{candidate.stem}" in EXCLUDED:
-                continue
             clean = prepare(candidate, cache)
             if clean is None:
                 continue
