@@ -1,6 +1,6 @@
 """From the model's answer to what the page draws: words with their boxes, chances and the patches they looked at.
 
-    tokens   "a" " re" "d" " car" <loc_3> <loc_9> <loc_40> <loc_52>
+    tokens   "a" " re" "d" " car" <box> <loc_3> <loc_9> <loc_40> <loc_52>
     words    [a] [red] [car] [box 0]              chance of a word = product over its tokens
                                                   patches of a word = mean over its tokens, normalised to sum to 1
 
@@ -86,25 +86,35 @@ def _words(answer: Answer, patches: int) -> list[dict[str, Any]]:
 
 
 def _places(answer: Answer) -> list[list[Any] | None]:
-    """For each run of location tokens, in order, the shape it became; unknown where a run was malformed."""
-    runs = [len(group.tokens) for group in _groups(answer.tokens) if group.located]
-    boxes, points = iter(range(len(answer.boxes))), iter(range(len(answer.points)))
-    if runs.count(4) != len(answer.boxes) or runs.count(2) != len(answer.points):
-        return [None] * len(runs)
-    kinds = {4: ("box", boxes), 2: ("point", points)}
-    return [[kinds[size][0], next(kinds[size][1])] if size in kinds else None for size in runs]
+    """For each run of location tokens, in order, the box or point it became; None where it was no place."""
+    runs = [[token.text.strip() for token in group.tokens] for group in _groups(answer.tokens) if group.located]
+    dropped = {sentence.partition(": ")[0] for sentence in answer.dropped}
+    counts = {"box": 0, "point": 0}
+    places: list[list[Any] | None] = []
+    for run in runs:
+        kind = {4: "box", 2: "point"}.get(len(run))
+        if kind is None or " ".join(run) in dropped:
+            places.append(None)
+            continue
+        places.append([kind, counts[kind]])
+        counts[kind] += 1
+    fits = counts["box"] == len(answer.boxes) and counts["point"] == len(answer.points)
+    return places if fits else [None] * len(runs)
 
 
 def _groups(tokens: Sequence[AnswerToken]) -> list[_Group]:
     groups: list[_Group] = []
+    open_group = False
     for token in tokens:
         located = LOCATION.fullmatch(token.text) is not None
         if not located and (SPECIAL.fullmatch(token.text) or not token.text):
+            open_group = False  # a control token, such as the one that announces a box, ends what came before
             continue
-        joins = bool(groups) and groups[-1].located == located and (located or not token.text[0].isspace())
-        if not joins or (located and len(groups[-1].tokens) == 4):
+        same = open_group and groups[-1].located == located
+        if not same or (not located and token.text[0].isspace()):
             groups.append(_Group(located))
         groups[-1].tokens.append(token)
+        open_group = True
     return groups
 
 

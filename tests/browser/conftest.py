@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, ConsoleMessage, Page, Response, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Response, Route, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "studio"))
 
@@ -79,6 +79,7 @@ def address(assistant: FakeAssistant, samples: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
+    expect.set_options(timeout=20_000)  # how long a busy machine may take; a page that is right never waits for it
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield browser
@@ -131,6 +132,5 @@ def watch(address: str) -> Iterator[Watch]:
 @pytest.fixture
 def page(browser: Browser, address: str, watch: Watch) -> Iterator[Page]:
     context = browser.new_context(base_url=address, viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-    context.set_default_timeout(8000)
     yield watch.follow(context.new_page())
     context.close()

@@ -87,7 +87,8 @@ class FakeAssistant:
         unit = piece[1]
         box = state.view.to_view(Box.from_unit(unit, state.frame))
         x, y = (box.x1 + box.x2) / 2 / SIDE, (box.y1 + box.y2) / 2 / SIDE
-        return [AnswerToken(f"<loc_{round(u * 63)}>", 0.99, bump(x, y, 0.12)) for u in unit]
+        located = [AnswerToken(f"<loc_{round(u * 63)}>", 0.99, bump(x, y, 0.12)) for u in unit]
+        return [AnswerToken("<box>", 0.99, bump(x, y, 0.12)), *located]
 
 
 def answer(text: str, boxes: tuple[LabelledBox, ...], tokens: tuple[AnswerToken, ...], view: ViewTransform) -> Answer:

@@ -5,6 +5,7 @@ import json
 import math
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,16 @@ def test_a_malformed_run_of_locations_is_tied_to_no_box() -> None:
     box = LabelledBox("cup", Box(1, 2, 3, 4, frame))
     words = explain(answer("cup", (box,), tokens, padded_view(frame)), frame)["words"]
     assert [(word["text"], word["place"]) for word in words] == [("cup", None)]
+
+
+def test_a_place_that_was_dropped_does_not_shift_the_others() -> None:
+    frame = Frame(60, 40)
+    texts = "<box> <loc_9> <loc_2> <loc_3> <loc_4> <box> <loc_1> <loc_2> <loc_3> <loc_4> cup".split()
+    tokens = tuple(AnswerToken(text, 0.9, bump(0.5, 0.5, 0.1)) for text in texts)
+    whole = answer("cup", (LabelledBox("cup", Box(1, 2, 3, 4, frame)),), tokens, padded_view(frame))
+    told = explain(replace(whole, dropped=("<loc_9> <loc_2> <loc_3> <loc_4>: the box ends before it begins",)), frame)
+    assert [(word["text"], word["place"]) for word in told["words"]] == [("", ["box", 0]), ("cup", None)]
+    assert told["dropped"] == ["<loc_9> <loc_2> <loc_3> <loc_4>: the box ends before it begins"]
 
 
 def test_an_answer_without_traced_attention_has_no_weights() -> None:
