@@ -4,8 +4,8 @@
     list      'dog, red star, red star, yellow sign STOP'                   from left to right, one by one
     dense     'dog <box>, red star <box>, ...'                              the same with boxes
 
-Every form is canonical: there is one right answer to learn, and a short tuple of others that are accepted. Not here: questions
-(`language.py`).
+Every form is canonical: there is one right answer to learn, and a short tuple of others that are accepted. Not here:
+questions (`language.py`).
 """
 
 from showtell.core.geometry import Box, Point

@@ -3,10 +3,11 @@
     canvas(y, x) = a + t(y, x) * (b - a)        t: 0 (plain) | ramp (gradient) | smooth noise | stripes | checks | dots
 
 or a crop of a photographic texture, often darkened or blurred. "checks" and "dots" are held out of training together
-with the pack's held-out photographs. Two colours of one pattern are kept near to each other: a thing must stand out from
-both. Noise is cut from tables made once from a fixed seed, because drawing fresh noise costs more than everything else.
+with the pack's held-out photographs. Two colours of one pattern are kept near to each other: a thing must stand out
+from both. Noise is cut from tables made once from a fixed seed: drawing fresh noise costs more than everything else.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -76,23 +77,22 @@ def pattern(kind: str, height: int, width: int, dice: Dice) -> Canvas:
 def _field(kind: str, height: int, width: int, dice: Dice) -> Float32[np.ndarray, "height width"]:
     if kind == "noise":
         field = _smooth_noise()[dice.below(8)]
-        y, x = dice.below(_TABLE - height + 1), dice.below(_TABLE - width + 1)
-        return field[y : y + height, x : x + width]
-    angle = dice.between(0, 2 * np.pi)
-    ax, ay = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+        top, left = dice.below(_TABLE - height + 1), dice.below(_TABLE - width + 1)
+        return field[top : top + height, left : left + width]
     x, y = _RAMP[:width], _RAMP[:height]
+    angle, period = dice.between(0, 2 * math.pi), dice.between(6, 24)
+    ax, ay = math.cos(angle), math.sin(angle)
     if kind == "gradient":
-        field = (x * ax)[None, :] + (y * ay)[:, None]
-        low, high = field.min(), field.max()
-        return (field - low) / (high - low)
-    period = dice.between(6, 24)
+        span = width * abs(ax) + height * abs(ay)
+        start = (min(0.0, width * ax) + min(0.0, height * ay)) / span
+        return (x * (ax / span) - start)[None, :] + (y * (ay / span))[:, None]
     if kind == "stripes":
-        return (((x * ax)[None, :] + (y * ay)[:, None]) % period < period / 2).astype(np.float32)
+        turns = (x * (ax / period))[None, :] + (y * (ay / period))[:, None]
+        return (turns - np.floor(turns) < 0.5).astype(np.float32)
+    x, y = x / period % 1 - 0.5, y / period % 1 - 0.5
     if kind == "checks":
-        columns, rows = x % period < period / 2, y % period < period / 2
-        return (columns[None, :] ^ rows[:, None]).astype(np.float32)
-    columns, rows = (x % period - period / 2) ** 2, (y % period - period / 2) ** 2
-    return (columns[None, :] + rows[:, None] < (period * 0.3) ** 2).astype(np.float32)
+        return ((x < 0)[None, :] ^ (y < 0)[:, None]).astype(np.float32)
+    return ((x * x)[None, :] + (y * y)[:, None] < 0.09).astype(np.float32)
 
 
 def photograph(texture: UInt8[np.ndarray, "rows columns 3"], height: int, width: int, dice: Dice) -> Canvas:

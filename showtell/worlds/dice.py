@@ -1,7 +1,7 @@
 """Dice: one block of random numbers, handed out one at a time.
 
-A picture needs a few hundred single random decisions. One call of NumPy's generator costs about a microsecond; a number from
-a list costs a twentieth of it. The block is a pure function of its key (Philox, a counter-based generator), so a
+A picture needs a few hundred single random decisions. One call of NumPy's generator costs about a microsecond; a number
+from a list costs a twentieth of it. The block is a pure function of its key (Philox, a counter-based generator), so a
 picture is a function of (seed, index, split) on every machine and in every worker.
 """
 

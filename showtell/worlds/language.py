@@ -5,9 +5,9 @@
 A question or an answer is a tuple of parts, strings and places (`Box`, `Point`); joined as they stand, with places
 written as location tokens, they are the text. All text is lower case, except words read from the picture.
 
-One picture gives a varied handful of exchanges, drawn so that an answer cannot be guessed without looking: yes and no are
-equally likely and differ in one word of the question (the same colour on another shape, the same shape in another colour,
-another animal); counts are evened out; one question in ten is about something that is not there, and its answer
+One picture gives a varied handful of exchanges, drawn so that an answer cannot be guessed without looking: yes and no
+are equally likely and differ in one word of the question (the same colour on another shape, the same shape in another
+colour, another animal); counts are evened out; one question in ten is about something that is not there, and its answer
 says so. In the training splits no question names a held-out pair of colour and shape: were it asked about, the answer
 would always be no. Not here: the wording (`phrases.py`), sentences about a whole picture (`answers.py`).
 """
@@ -128,7 +128,7 @@ class _Asker:
     def ask(self, skill: str) -> Exchange | None:
         return _ASK[skill](self)
 
-    # wording -----------------------------------------------------------------------------------------------------------
+    # wording ----------------------------------------------------------------------------------------------------------
 
     def _question(self, way: str, place: Part | None = None, **slots: str) -> tuple[Part, ...]:
         """A random wording; it may lose its question mark or gain a please."""
@@ -197,7 +197,7 @@ class _Asker:
             return f"the {noun(item)}"
         return phrase
 
-    # what is not there ---------------------------------------------------------------------------------------------------
+    # what is not there ------------------------------------------------------------------------------------------------
 
     def _absent_name(self, kind: str) -> str | None:
         """A name of the same kind that could be in such a picture, is not, and is not another word for what is."""
@@ -227,7 +227,7 @@ class _Asker:
         name = self._absent_name(kind if kind != "word" else "shape")
         return None if name is None or phrases.is_plural(name) else name
 
-    # skills -----------------------------------------------------------------------------------------------------------------
+    # skills -----------------------------------------------------------------------------------------------------------
 
     def caption(self) -> Exchange | None:
         return self._said("caption", self._question("caption"), (answers.caption(self._facts),))
@@ -292,7 +292,7 @@ class _Asker:
                     options[f"{color} shape"] = select(facts, None, color)
         if self._things and not self._words:
             options["thing"] = self._things
-        options = {called: items for called, items in options.items() if not (len(items) > 1 and phrases.is_mass(called))}
+        options = {name: items for name, items in options.items() if len(items) == 1 or not phrases.is_mass(name)}
         if not options:
             return None
         called = dice.weighted([(called, _COUNT_WEIGHT[min(len(items), 8)]) for called, items in options.items()])
@@ -349,7 +349,8 @@ class _Asker:
             if (direction := relation(a, b)) and direction not in phrase_a:
                 word = direction.split()[0]
                 accepted = (word, direction, f"to the {word}", f"on the {word}", f"{direction} {phrase_b}")
-                return self._said("relation", self._question("where", a=phrase_a, b=phrase_b), accepted, a, evidence=(a, b))
+                question = self._question("where", a=phrase_a, b=phrase_b)
+                return self._said("relation", question, accepted, a, evidence=(a, b))
         return None
 
     def _is_where(self) -> Exchange | None:
@@ -361,7 +362,8 @@ class _Asker:
         if not directions:
             return None
         rel = self.dice.choice(_SAYINGS[self.dice.choice(directions)])
-        return self._yes_no("relation", self._question("is_where", a=phrase_a, b=phrase_b, rel=rel), yes, a, evidence=(a, b))
+        question = self._question("is_where", a=phrase_a, b=phrase_b, rel=rel)
+        return self._yes_no("relation", question, yes, a, evidence=(a, b))
 
     def _what_where(self) -> Exchange | None:
         """Asked only where exactly one thing lies there and all others clearly do not."""

@@ -346,7 +346,7 @@ _UNCHANGED = frozenset(
 )
 PLURAL_ONLY = frozenset(
     "scissors glasses sunglasses trousers pants jeans shorts binoculars pliers tweezers tongs headphones goggles "
-    "grapes cherries chopsticks noodles fireworks dice stairs clothes beans peas peanuts mushrooms fries maracas".split()
+    "grapes chopsticks noodles fireworks dice stairs clothes beans peas peanuts fries maracas".split()
 )
 MASS = frozenset(
     "bread cheese rice popcorn garlic ginger broccoli celery lettuce cabbage butter milk water honey sushi spaghetti "

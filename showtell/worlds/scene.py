@@ -13,7 +13,7 @@ pixels in sight; a written word is never covered. Splits differ by construction,
     background    photographs and patterns that training never shows      word, font  words, a typeface never seen
     style         cut-outs whose colour rendering training has shown, as line drawings
 
-Not here: questions and sentences (`language.py`), drawing one thing (`sprites.py`).
+Not here: questions and sentences (`language.py`), where a thing may lie (`layout.py`), drawing one (`sprites.py`).
 """
 
 import io
@@ -26,17 +26,16 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from showtell.core.errors import ConfigError
-from showtell.core.geometry import Box, Frame
+from showtell.core.geometry import Frame
 from showtell.worlds import backgrounds
 from showtell.worlds.dice import Dice, keyed
-from showtell.worlds.facts import CLEAR_SIZE, Facts, Item
-from showtell.worlds.shapes import COLORS, HELD_OUT_PAIRS, SHAPES, TRAIN_PAIRS, shade
+from showtell.worlds.facts import Facts
+from showtell.worlds.layout import Layout
+from showtell.worlds.shapes import HELD_OUT_PAIRS, SHAPES, TRAIN_PAIRS
 from showtell.worlds.sprites import Sprite, cutout_sprite, shape_sprite, sign_sprite, word_sprite
 from showtell.worlds.words import HELD_OUT_FONTS, HELD_OUT_WORDS, LETTERS, TRAIN_FONTS, TRAIN_WORDS
 
 SPLITS = ("train", "val", "composition", "instance", "background", "word", "font", "style")
-VISIBLE = 0.55  # of its own pixels: what every thing keeps in sight
-_SHADES = np.array([shade(color, 0.5, 0.5, 0.5) for color in COLORS], dtype=np.float32).T[:, :, None]
 
 
 @runtime_checkable
@@ -66,6 +65,8 @@ class SceneConfig:
     """Pixels of the longer side."""
     split: str = "train"
     """One of `SPLITS`."""
+    least_instances: int = 1
+    """Categories of cut-outs with fewer training instances are left out, on every side."""
     empty_share: float = 0.02
     """Pictures of a background alone."""
     single_share: float = 0.12
@@ -107,19 +108,21 @@ class Scene:
         self._fonts = HELD_OUT_FONTS if split == "font" else TRAIN_FONTS
         self._patterns = backgrounds.HELD_OUT_PATTERNS if split == "background" else backgrounds.TRAIN_PATTERNS
         self._cutouts = _by_category(pack, "heldout" if split in ("instance", "style") else "train", split == "style")
+        trained = _by_category(pack, "train")
+        kept = {category for category, cutouts in trained.items() if len(cutouts) >= config.least_instances}
+        self._cutouts = {category: cutouts for category, cutouts in self._cutouts.items() if category in kept}
         self._categories = tuple(self._cutouts)
         self._photos = _photos(pack, "heldout" if split == "background" else "train")
         if split in ("instance", "style") and not self._cutouts:
             raise ConfigError(f"the split {split!r} needs a pack with held-out cut-outs; load one with load_pack()")
-        known = _by_category(pack, "train") | _by_category(pack, "heldout")
-        self.names = (*SHAPES, *known, "sign")
+        self.names = (*SHAPES, *(category for category in trained if category in kept), "sign")
 
     def sample(self, seed: int, index: int) -> tuple[UInt8[np.ndarray, "height width 3"], Facts]:
         """The picture number `index` of a seed and all that is true of it."""
         dice = keyed(seed, index, stream=SPLITS.index(self.config.split))
         width, height = self._size(dice)
         canvas, background = self._background(height, width, dice)
-        layout = _Layout(canvas, overlap=dice.chance(self.config.overlap_share))
+        layout = Layout(canvas, overlap=dice.chance(self.config.overlap_share))
         kind = self._content(dice)
         side = float(min(self.config.image_size, 1.15 * min(width, height)))
         if kind == "single":
@@ -174,7 +177,7 @@ class Scene:
 
     # one thing ------------------------------------------------------------------------------------------------------
 
-    def _shape(self, layout: "_Layout", side: float, dice: Dice, shape: str | None = None) -> Sprite | None:
+    def _shape(self, layout: Layout, side: float, dice: Dice, shape: str | None = None) -> Sprite | None:
         """A shape in a colour that the background does not have."""
         shape = shape or dice.choice(tuple(SHAPES))
         colors = [color for color in self._colors_of[shape] if color in layout.distinct_colors]
@@ -186,7 +189,7 @@ class Scene:
         most = 0.62 * self.config.image_size
         return cutout_sprite(self._pack.rgba(cutout), cutout.category, cutout.instance, side, most, dice)
 
-    def _word(self, layout: "_Layout", dice: Dice) -> None:
+    def _word(self, layout: Layout, dice: Dice) -> None:
         text = dice.choice(self._words)
         if self.config.split not in ("word",) and dice.chance(0.12):
             text = "".join(dice.choice(LETTERS) for _ in range(2 + dice.below(4)))
@@ -204,7 +207,7 @@ class Scene:
 
     # several things -------------------------------------------------------------------------------------------------
 
-    def _single(self, layout: "_Layout", dice: Dice) -> None:
+    def _single(self, layout: Layout, dice: Dice) -> None:
         """One cut-out as in a photograph of it; on a plain ground when it does not stand out from this one."""
         side = min(layout.width, layout.height) * dice.between(0.70, 1.0)
         sprite = self._cutout(side, dice)
@@ -215,7 +218,7 @@ class Scene:
             layout.canvas[:] = dice.between(0, 40) if bright > 128 else dice.between(215, 255)
             layout.place(sprite, dice)
 
-    def _equal(self, layout: "_Layout", side: float, dice: Dice) -> None:
+    def _equal(self, layout: Layout, side: float, dice: Dice) -> None:
         """2 to 8 things of one name and, most often, one colour; then up to two others."""
         number = 2 + dice.below(7)
         base = side * dice.between(*_SIDES[number])
@@ -239,7 +242,7 @@ class Scene:
             for _ in range(dice.below(3)):
                 self._thing(layout, "mixed", base, dice)
 
-    def _various(self, layout: "_Layout", kind: str, side: float, dice: Dice) -> None:
+    def _various(self, layout: Layout, kind: str, side: float, dice: Dice) -> None:
         number = dice.weighted(_NUMBERS)
         for i in range(number):
             if i and layout.kinds and dice.chance(0.22):  # again something that is already there
@@ -256,7 +259,7 @@ class Scene:
                 force = i == 0 and self.config.split == "composition"
                 self._thing(layout, "shapes" if force else kind, side * dice.between(*_SIDES[number]), dice)
 
-    def _thing(self, layout: "_Layout", kind: str, size: float, dice: Dice) -> None:
+    def _thing(self, layout: Layout, kind: str, size: float, dice: Dice) -> None:
         """A new thing; a second one is tried when the first finds no place."""
         for _ in range(2):
             if kind == "shapes" or not self._cutouts or (kind == "mixed" and dice.chance(0.5)):
@@ -284,7 +287,7 @@ class Scene:
         if dice.chance(self.config.jpeg_share):
             buffer = io.BytesIO()
             Image.fromarray(pixels).save(buffer, "JPEG", quality=int(dice.between(35, 92)))
-            pixels = np.array(Image.open(buffer))
+            pixels = np.array(Image.open(buffer, formats=("JPEG",)))
         return pixels
 
 
@@ -300,146 +303,6 @@ _SIDES = {
     7: (0.15, 0.25),
     8: (0.15, 0.23),
 }
-
-
-class _Layout:
-    """A picture in the making: what is where, and whether one more thing may be laid down."""
-
-    def __init__(self, canvas: backgrounds.Canvas, overlap: bool) -> None:
-        self.canvas = canvas
-        self.height, self.width = canvas.shape[1:]
-        self.kinds: list[str] = []
-        self._overlap = overlap
-        self._owner = np.zeros((self.height, self.width), dtype=np.uint8)
-        self._sprites: list[tuple[Sprite, int, int]] = []
-        self._left: list[int] = []  # solid pixels of each thing that can still be seen
-        self._words: list[tuple[int, int, int, int]] = []
-        self._shadow = 0.0
-        step = max(1, min(self.height, self.width) // 7)
-        self._behind = canvas[:, step // 2 :: step, step // 2 :: step].reshape(3, -1)
-        alike = np.abs(self._behind[:, None, :] - _SHADES).sum(0) < 135
-        share = (np.count_nonzero(alike, axis=1) / alike.shape[1]).tolist()
-        self.distinct_colors = [color for color, part in zip(COLORS, share, strict=True) if part < 0.08]
-
-    def ink(self, dice: Dice) -> tuple[float, float, float] | None:
-        """A colour for plain letters, far in brightness from everything behind; None over a mixed ground."""
-        bright = np.array((0.3, 0.59, 0.11), dtype=np.float32) @ self._behind
-        low, high = float(bright.min()), float(bright.max())
-        if low > 125:
-            return dice.between(0, 50), dice.between(0, 50), dice.between(0, 50)
-        if high < 130:
-            return dice.between(215, 255), dice.between(215, 255), dice.between(215, 255)
-        return None
-
-    def place(self, sprite: Sprite, dice: Dice) -> bool:
-        """Lay a sprite down at a random place that is allowed; False when none was found."""
-        height, width = sprite.alpha.shape
-        if height > self.height or width > self.width or sprite.pixels < 24 or len(self._sprites) > 9:
-            return False
-        x1, y1, x2, y2 = sprite.extent
-        if min(x2 - x1, y2 - y1) < 5:
-            return False
-        for _ in range(16):
-            x, y = dice.below(self.width - width + 1), dice.below(self.height - height + 1)
-            if self._allowed(sprite, x, y) and self._stands_out(sprite, x, y):
-                self._lay(sprite, x, y, dice)
-                return True
-        return False
-
-    def _allowed(self, sprite: Sprite, x: int, y: int) -> bool:
-        height, width = sprite.alpha.shape
-        for x1, y1, x2, y2 in self._words:
-            if x < x2 + 1 and x + width > x1 - 1 and y < y2 + 1 and y + height > y1 - 1:
-                return False
-        if not self._sprites:
-            return True
-        under = self._owner[y : y + height, x : x + width]
-        if not under.any():
-            return True
-        if sprite.kind == "word" or not self._overlap:
-            return not bool(under[sprite.solid].any())
-        hidden = np.bincount(under[sprite.solid], minlength=len(self._left) + 1).tolist()
-        return all(
-            left - lost >= VISIBLE * below[0].pixels
-            for left, lost, below in zip(self._left, hidden[1:], self._sprites, strict=True)
-        )
-
-    def _stands_out(self, sprite: Sprite, x: int, y: int) -> bool:
-        height, width = sprite.alpha.shape
-        step = 1 if sprite.kind == "word" else 2 if height < 28 else 3
-        behind = self.canvas[:, y : y + height : step, x : x + width : step]
-        difference = np.abs(behind - sprite.premultiplied[:, ::step, ::step])
-        solid = sprite.solid[::step, ::step]
-        alike = (difference[0] + difference[1] + difference[2] < 85) & solid
-        near = int(np.count_nonzero(alike)) / max(1, int(np.count_nonzero(solid)))
-        return near < (0.12 if sprite.kind == "shape" else 0.30)
-
-    def _lay(self, sprite: Sprite, x: int, y: int, dice: Dice) -> None:
-        height, width = sprite.alpha.shape
-        if not self._sprites:
-            self._shadow = dice.between(0.15, 0.45) if dice.chance(0.3) else 0.0
-        if self._shadow:
-            dy = min(self.height - height - y, 1 + height // 16)
-            dx = min(self.width - width - x, 1 + width // 20)
-            shadow = self.canvas[:, y + dy : y + dy + height, x + dx : x + dx + width]
-            shadow *= 1 - np.float32(self._shadow) * sprite.alpha
-        window = self.canvas[:, y : y + height, x : x + width]
-        window *= 1 - sprite.alpha
-        window += sprite.premultiplied
-        owner = self._owner[y : y + height, x : x + width]
-        if self._sprites and self._overlap:
-            hidden = np.bincount(owner[sprite.solid], minlength=len(self._left) + 1).tolist()
-            self._left = [left - lost for left, lost in zip(self._left, hidden[1:], strict=True)]
-        self._sprites.append((sprite, x, y))
-        owner[sprite.solid] = len(self._sprites)
-        self._left.append(sprite.pixels)
-        self.kinds.append(sprite.name)
-        if sprite.kind == "word":
-            self._words.append((x, y, x + width, y + height))
-
-    def finish(self) -> tuple[tuple[Item, ...], UInt8[np.ndarray, "height width"]]:
-        """The items that can be seen, numbered without gaps, and which of them owns each pixel."""
-        frame = Frame(self.width, self.height)
-        seen: list[tuple[Sprite, Box]] = []
-        for number, ((sprite, x, y), left) in enumerate(zip(self._sprites, self._left, strict=True), start=1):
-            x1, y1, x2, y2 = sprite.extent
-            if left < sprite.pixels:
-                height, width = sprite.alpha.shape
-                own = self._owner[y : y + height, x : x + width] == number
-                rows, columns = own.any(1).nonzero()[0], own.any(0).nonzero()[0]
-                x1, y1, x2, y2 = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-            if left < 20 or min(x2 - x1, y2 - y1) < 5:
-                self._owner[self._owner == number] = 0
-                continue
-            seen.append((sprite, Box(float(x + x1), float(y + y1), float(x + x2), float(y + y2), frame)))
-            if len(seen) != number:
-                self._owner[self._owner == number] = len(seen)
-        areas = [box.area for _, box in seen]
-        names = [sprite.name for sprite, _ in seen]
-        items = tuple(
-            Item(
-                kind=sprite.kind,
-                name=sprite.name,
-                color=sprite.color,
-                text=sprite.text,
-                size=_size_word(i, names, areas),
-                box=box,
-                center=box.center,
-                instance=sprite.instance,
-                index=i,
-            )
-            for i, (sprite, box) in enumerate(seen)
-        )
-        return items, self._owner
-
-
-def _size_word(i: int, names: list[str], areas: list[float]) -> str | None:
-    """"large" or "small" where exactly two things share a name and differ clearly."""
-    same = [j for j, name in enumerate(names) if name == names[i]]
-    if len(same) != 2:
-        return None
-    ratio = areas[i] / areas[same[0] if same[1] == i else same[1]]
-    return "large" if ratio >= CLEAR_SIZE else "small" if ratio <= 1 / CLEAR_SIZE else None
 
 
 def _by_category(pack: Pack | None, split: str, twins: bool = False) -> dict[str, tuple[Any, ...]]:
@@ -459,4 +322,5 @@ def _photos(pack: Pack | None, split: str) -> list[UInt8[np.ndarray, "rows colum
     """The photographic textures of one side of the pack."""
     if pack is None:
         return []
-    return [np.ascontiguousarray(pack.rgba(photo)[:, :, :3]) for photo in pack.backgrounds if pack.split(photo) == split]
+    photos = [photo for photo in pack.backgrounds if pack.split(photo) == split]
+    return [np.ascontiguousarray(pack.rgba(photo)[:, :, :3]) for photo in photos]

@@ -47,7 +47,7 @@ class Sprite:
 
 def _sprite(alpha: np.ndarray, premultiplied: np.ndarray, **facts: str | None) -> Sprite | None:
     """Trim to the solid pixels and a rim of one; None when hardly anything is there."""
-    solid = alpha > 0.5
+    solid = np.greater(alpha, 0.5)
     rows, columns = solid.any(1).nonzero()[0], solid.any(0).nonzero()[0]
     if len(rows) == 0:
         return None
@@ -72,7 +72,7 @@ def shape_sprite(shape: str, color: str, side: float, dice: Dice) -> Sprite | No
     turn = math.radians(dice.between(-1, 1) * SHAPES[shape][1])
     center = (size / 2 + dice.between(-0.5, 0.5), size / 2 + dice.between(-0.5, 0.5))
     distance = signed_distance(shape, radius, math.cos(turn), math.sin(turn), center, size)
-    alpha = np.clip(0.5 - distance, 0, 1)
+    alpha = np.minimum(np.maximum(np.float32(0.5) - distance, 0), 1)
     rgb = np.array(shade(color, dice.next(), dice.next(), dice.next()), dtype=np.float32)
     premultiplied = alpha[None] * rgb[:, None, None]
     style = dice.next()

@@ -104,7 +104,7 @@ def test_counts_are_true_and_not_mostly_one() -> None:
 
 
 def _named_in(question: str, facts: Facts) -> str | None:
-    """What of the picture a question names: the longest phrase, and none when a colour before it makes it another thing."""
+    """What of the picture a question names: the longest phrase; a colour before it would make it another thing."""
     words = f" {question.strip('.?')} ".replace(", ", " ")
     for name in sorted(_counts(facts), key=len, reverse=True):
         for form in (name, phrases.plural(name)):
