@@ -62,6 +62,10 @@ def test_text_called_a_picture(tmp_path: Path):
     assert refusal(path).startswith(f"{path}: is not a picture in a format that is known here")
 
 
+def test_a_format_that_starts_another_program(encoded: Encode):
+    assert "is not a picture in a format that is known here" in refusal(encoded(Image.new("RGB", (20, 20)), "EPS"))
+
+
 def test_things_that_are_no_path(tmp_path: Path):
     assert "web address" in refusal("https://example.org/cat.png")
     assert "cannot be read" in refusal("x" * 5000)
