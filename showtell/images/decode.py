@@ -30,7 +30,7 @@ from showtell.core.errors import ImageError
 from showtell.core.geometry import Frame
 
 # Named, because Pillow's full list holds formats that start other programs (EPS) or that nobody has tried to break.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "TIFF", "BMP", "PPM", "ICO", "TGA", "JPEG2000", "AVIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "ICO", "TGA", "JPEG2000", "AVIF")
 WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
 SINGLE_PICTURES = ("MPO", "ICO")  # formats that hold several versions of one picture, a photo's preview for example
 FRAME_SUFFIX = re.compile(r"(?P<path>.+)#frame=(?P<frame>\d+)")
@@ -126,7 +126,8 @@ def _from_bytes(data: bytes, name: str, limits: Limits, frame: int | None) -> Pi
         # here, so the lock is held for microseconds.
         with _warnings_lock, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(BytesIO(data), formats=FORMATS)
+            Image.init()  # registers the formats, once; which exist depends on how Pillow was built
+            image = Image.open(BytesIO(data), formats=[known for known in FORMATS if known in Image.OPEN])
     except Image.DecompressionBombError as error:
         count = re.search(r"\d+", str(error))  # Pillow read the header, but hands out only this number
         raise ImageError(_too_many_pixels(name, f"{int(count[0]):,}" if count else "far too many", limits)) from error
