@@ -9,7 +9,7 @@ for cores (measured: one thread answers in 14 ms beside two busy processes, two 
 
 import time
 from collections import OrderedDict
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import anyio
 
@@ -22,7 +22,6 @@ from showtell.studio.state import AskState
 KEPT_STATES = 16
 
 
-@runtime_checkable
 class Assistant(Protocol):
     """What the studio needs of `showtell.instruct.assistant.Assistant`."""
 

@@ -15,18 +15,17 @@ from pathlib import Path
 import pytest
 import uvicorn
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, ConsoleMessage, Page, Response, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "studio"))
 
+from browser_watch import Watch
 from studio_fakes import FakeAssistant
 
 from showtell.studio.app import create_app
 from showtell.studio.limits import StudioLimits
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-READY = "#app[data-ready]:not([data-ready=''])"
-LIMITS = StudioLimits(upload_bytes=60_000, kept_pictures=2)
 
 
 def draw_sample(path: Path, size: tuple[int, int]) -> None:
@@ -65,7 +64,7 @@ def assistant() -> FakeAssistant:
 def address(assistant: FakeAssistant, samples: Path) -> Iterator[str]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    app = create_app(assistant, samples=samples, limits=LIMITS)
+    app = create_app(assistant, samples=samples, limits=StudioLimits(upload_bytes=60_000, kept_pictures=2))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -84,42 +83,6 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield browser
         browser.close()
-
-
-class Watch:
-    """Listens to one page and knows what it was told to expect."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.expected: set[int] = set()
-        self.found: list[str] = []
-
-    def expects(self, status: int) -> None:
-        """Announce a refusal (0: no answer at all); the browser's own console line about it is then no error either."""
-        self.expected.add(status)
-
-    def follow(self, page: Page) -> Page:
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.found.append(f"threw: {error}"))
-        page.on("response", self._response)
-        page.route("**/*", self._route)
-        return page
-
-    def _console(self, message: ConsoleMessage) -> None:
-        about_a_refusal = "Failed to load resource" in message.text and bool(self.expected)
-        if message.type in ("error", "warning") and not about_a_refusal:
-            self.found.append(f"console: {message.text}")
-
-    def _response(self, response: Response) -> None:
-        if response.status >= 400 and response.status not in self.expected:
-            self.found.append(f"{response.status}: {response.url}")
-
-    def _route(self, route: Route) -> None:
-        url = route.request.url
-        if url.startswith((f"{self.address}/", "blob:", "data:")):
-            return route.continue_()
-        self.found.append(f"left the machine: {url}")
-        return route.abort()
 
 
 @pytest.fixture

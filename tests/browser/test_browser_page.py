@@ -10,11 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import LIMITS, READY, Watch
+from browser_watch import Watch
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from studio_fakes import FakeAssistant
 
+READY = "#app[data-ready]:not([data-ready=''])"
 THINGS = "where are the things?"
 CONTENTS = "what is in the picture?"
 
@@ -232,7 +233,7 @@ def test_a_picture_of_ones_own_is_added_and_survives_being_forgotten(page: Page,
     page.locator("#file").set_input_files(own)
     expect(page.locator("#title")).to_have_text("Your picture")
     expect(page.locator("#size")).to_have_text("64 × 48 px")
-    for colour in ("red", "green", "blue")[: LIMITS.kept_pictures + 1]:
+    for colour in ("red", "green"):  # the server of the tests keeps two pictures
         httpx.post(f"{address}/api/pictures", content=picture_bytes(colour)).raise_for_status()
     watch.expects(404)  # the server has forgotten the picture, the page sends it again
     submit(page, CONTENTS)
@@ -264,7 +265,7 @@ def test_a_refusal_is_one_sentence_and_nothing_is_lost(page: Page, watch: Watch,
     expect(error).to_have_text("the question cannot be answered: it is the word fail.")
     assert len(drawn_boxes(page)) == 2 and answer_words(page) == "a cup and a spoon"
     assert page.get_by_role("textbox").input_value() == "fail"
-    large = {"name": "large.png", "mimeType": "image/png", "buffer": b"0" * (LIMITS.upload_bytes + 1)}
+    large = {"name": "large.png", "mimeType": "image/png", "buffer": b"0" * 60_001}
     page.locator("#file").set_input_files(large)
     expect(error).to_contain_text("“large.png” has 0.1 MB and at most 0.06 MB are read")
     page.locator("#file").set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": b"no picture"})
