@@ -13,7 +13,7 @@ import { themeSwitch } from "./theme_switch.js";
 /** @typedef {import("./api.js").Answer} Answer */
 /** @typedef {import("./state.js").State} State */
 
-const ANY_PICTURE = ["what is in the picture?", "where is the …", "how many … are there?"];
+const ANY_PICTURE = ["what is in the picture?", "list everything with its box", "where is the …?", "how many … are there?"];
 const WORDS = {
   ask: { label: "Question", hint: "what is in the picture?", next: "ask something else", go: "Ask" },
   find: { label: "Phrase to find", hint: "a phrase, such as the red flag", next: "find something else", go: "Find" },
