@@ -64,6 +64,8 @@ def test_the_longest_name_wins():
     score = caption_facts("A large red fire truck", [Thing("fire truck", "red")], names=NAMES)
     assert score.f1 == 1
     assert ("name", "truck") not in score.said
+    juice = [Thing("orange juice")]
+    assert caption_facts("some orange juice", juice, names=("orange",)).f1 == 1
 
 
 def test_words_inside_words_are_not_names():
