@@ -1,12 +1,11 @@
 """Photographic backgrounds of the cut-out pack: square crops without a nameable object.
 
 Crops come from the photographs that scikit-image and scikit-learn install, all public domain, CC0 or CC BY (checked in
-the packages' own docstrings and read-me files). Grey textures are also shipped tinted (grass green, brick red), because a
-world of grey walls would tell the model that colour means object. The split is by photograph: no crop of a held-out
-photograph is seen in training.
+the packages' own docstrings and read-me files). Grey textures are tinted (grass green, brick red), because a world of
+grey walls would tell the model that colour means object. The split is by photograph: no crop of a held-out photograph
+is seen in training.
 """
 
-import hashlib
 import io
 from pathlib import Path
 
@@ -68,5 +67,5 @@ def backgrounds() -> list[dict]:
             rows.append({"instance": f"ground-{Path(file).stem}-{number}", "source": source, "file": file,
                          "license": license, "author": author, "split": split,
                          "note": f"crop {left},{top} {side} px" + (", tinted" if tint else ""),
-                         "digest": hashlib.sha256(buffer.getvalue()).hexdigest()[:12], "data": buffer.getvalue()})  # fmt: skip
+                         "data": buffer.getvalue()})  # fmt: skip
     return rows

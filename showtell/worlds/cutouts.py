@@ -3,17 +3,17 @@
     index.json ──> CutoutPack.instances ──> pack.rgba(cutout): uint8[H, W, 4], tight, longest side <= 96 px
                                     └─────> pack.split(cutout): "train" | "heldout", fixed when the pack was built
 
-Because a picture is cut out (it has an alpha channel), pasting it into a scene gives its mask, its box and its centre exactly.
-A category holds several instances in several styles:
+Because a picture is cut out (it has an alpha channel), pasting it into a scene gives its mask, its box and its centre
+exactly. A category holds several instances in several styles:
 
     photo       a real thing, photographed and cut out
     drawing     clip art and drawn stamps
     pictogram   an emoji in colour
     line        an outline on a white body (the same emoji without its colours, or black-and-white clip art)
 
-Held-out instances never appear in training scenes, and near twins are always on one side (see `recipes/cutouts_pack.py`,
-which builds the pack and states the sources). The one exception is marked: a held-out `line` cut-out with `style_twin` has its
-colour rendering in train, which tests a new *rendering* of a known picture.
+Held-out instances never appear in training scenes, and near twins are always on one side (`recipes/cutouts_pack.py`
+builds the pack and states the sources). The one exception is marked: a held-out `line` cut-out with `style_twin` has
+its colour rendering in train, which tests a new *rendering* of a known picture.
 
 Pictures are decoded when first asked for and kept in a bounded cache. A pack can be pickled: it travels as its folder's
 path and is opened again on the other side. Not here: pasting (`scene.py`), and saying what a scene shows (`facts.py`).
@@ -23,7 +23,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -35,6 +35,7 @@ from PIL import Image
 from showtell.core.errors import DataError
 
 Split = Literal["train", "heldout"]
+ADVICE = "install showtell again or rebuild the pack"
 CACHED_PICTURES = 4096  # a decoded cut-out is about 25 KB, so a full cache stays near 100 MB
 OPTIONAL_ARCHIVE = "cutouts-gpl.zip"  # may be removed; its instances then leave the pack
 
@@ -102,7 +103,7 @@ class CutoutPack:
         self._archives = {
             name: archive
             for name in sorted({row.get("archive", "cutouts.zip") for row in index["instances"]} | {"cutouts.zip"})
-            if (archive := _open_archive(folder / name)) is not None
+            if (archive := _find_archive(folder / name)) is not None
         }
         present = [row for row in index["instances"] if row.get("archive", "cutouts.zip") in self._archives]
         self.instances: tuple[Cutout, ...] = _rows(Cutout, present, folder)
@@ -144,61 +145,59 @@ class CutoutPack:
             with Image.open(io.BytesIO(data)) as picture:
                 pixels = np.array(picture.convert("RGBA"))
         except KeyError:
-            raise DataError(f"{where}: not in the pack; install showtell again or rebuild the pack") from None
+            raise DataError(f"{where}: not in the pack; {ADVICE}") from None
         except OSError as error:
-            raise DataError(f"{where}: damaged picture ({error}); install showtell again or rebuild the pack") from error
+            raise DataError(f"{where}: damaged picture ({error}); {ADVICE}") from error
         pixels.setflags(write=False)
         return pixels
 
 
 class _Archive:
-    """Stored (not deflated) zip members, read by name.
+    """Stored (not deflated) zip members, read by name; opened at the first picture, because listing a zip is slow.
 
     The bytes stay in memory, so that forked workers never share a file position.
     """
 
     def __init__(self, path: Path):
-        self._zip = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
+        self._path = path
+        self._zip: zipfile.ZipFile | None = None
 
     def __getitem__(self, name: str) -> bytes:
         try:
+            if self._zip is None:
+                self._zip = zipfile.ZipFile(io.BytesIO(self._path.read_bytes()))
             return self._zip.read(name)
         except zipfile.BadZipFile as error:
             raise OSError(str(error)) from error
 
 
-def _open_archive(path: Path) -> _Archive | None:
-    try:
-        return _Archive(path)
-    except FileNotFoundError:
+def _find_archive(path: Path) -> _Archive | None:
+    if not path.exists():
         if path.name == OPTIONAL_ARCHIVE:
             return None
-        raise DataError(f"{path}: the cut-out pack is missing; install showtell again or rebuild the pack") from None
-    except zipfile.BadZipFile:
-        raise DataError(f"{path}: damaged archive; install showtell again or rebuild the pack") from None
+        raise DataError(f"{path}: the cut-out pack is missing; {ADVICE}")
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path}: damaged archive; {ADVICE}")
+    return _Archive(path)
 
 
 def _read_index(path: Path) -> dict[str, Any]:
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{path}: the cut-out pack is missing; install showtell again or rebuild the pack") from None
+        raise DataError(f"{path}: the cut-out pack is missing; {ADVICE}") from None
     except ValueError as error:
-        raise DataError(f"{path}: not a readable index ({error}); install showtell again or rebuild the pack") from None
+        raise DataError(f"{path}: not a readable index ({error}); {ADVICE}") from None
     if not isinstance(index, dict) or index.get("version") != 1 or not {"instances", "backgrounds"} <= set(index):
         raise DataError(f"{path}: not an index of version 1; rebuild the pack with recipes/cutouts_pack.py")
     return index
 
 
 def _rows(kind: type[Any], rows: list[dict[str, Any]], folder: Path) -> tuple[Any, ...]:
-    known = {field.name for field in fields(kind)} - {"index"}
     try:
-        return tuple(
-            kind(index=index, **{key: value for key, value in row.items() if key in known})
-            for index, row in enumerate(rows)
-        )
-    except (TypeError, AttributeError) as error:
-        raise DataError(f"{folder / 'index.json'}: an entry is incomplete ({error}); rebuild the pack") from error
+        return tuple(kind(index=index, **row) for index, row in enumerate(rows))
+    except TypeError as error:
+        raise DataError(f"{folder / 'index.json'}: an entry is incomplete ({error}); {ADVICE}") from error
 
 
 @lru_cache(maxsize=8)

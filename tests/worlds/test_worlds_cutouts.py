@@ -42,7 +42,7 @@ def test_the_pack_is_as_large_as_promised(pack):
     assert {cutout.style for cutout in pack.instances} == {"photo", "drawing", "pictogram", "line"}
     assert len(pack.by_category("heldout", style_twins=False)) >= 100
     assert set(pack.by_category("train")) == set(pack.categories)
-    assert 40 <= len(pack.backgrounds) and {ground.split for ground in pack.backgrounds} == {"train", "heldout"}
+    assert len(pack.backgrounds) >= 40 and {ground.split for ground in pack.backgrounds} == {"train", "heldout"}
 
 
 def test_every_picture_decodes_tight_small_and_with_an_outline(pack):
@@ -94,13 +94,13 @@ def test_every_instance_says_where_it_comes_from(pack):
 def test_the_index_opens_quickly():
     folder = load_pack().folder
     best = min(timed_open(folder) for _ in range(3))
-    assert best < 0.2  # measured: see the recipe; the bound leaves room for a busy machine
+    assert best < 0.1  # 0.03 s of processor time where it was written
 
 
 def timed_open(folder: Path) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     CutoutPack(folder)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def test_load_is_cached_pixels_are_read_only_and_the_pack_pickles(pack):
@@ -128,7 +128,7 @@ def test_the_separately_licensed_archive_may_be_left_out(tmp_path):
 
 
 def test_a_missing_pack_is_named(tmp_path):
-    with pytest.raises(DataError, match="index.json: the cut-out pack is missing"):
+    with pytest.raises(DataError, match=r"index\.json: the cut-out pack is missing"):
         load_pack(tmp_path / "nowhere")
     write_small_pack(tmp_path)
     (tmp_path / "cutouts.zip").unlink()
