@@ -2,8 +2,8 @@
 
     python bench/world_speed.py [--json]
 
-Images per second of one process, times two: training loads them with two workers. The goal for shapes is 3,000 a second. The
-clock counts the processor's time of this process, so that a busy machine blurs the numbers less.
+Images per second of one process, times two: training loads them with two workers. The goal for shapes is 3,000 a
+second. The clock counts the processor's time of this process, so that a busy machine blurs the numbers less.
 """
 
 import argparse

@@ -18,7 +18,7 @@ from showtell.worlds.scene import Scene, SceneConfig
 from showtell.worlds.shapes import COLORS, SHAPES, held_out_pair
 
 SCENE = Scene(SceneConfig(), TinyPack())
-PICTURES = [SCENE.sample(11, index)[1] for index in range(200)]
+PICTURES = [SCENE.sample(11, index)[1] for index in range(120)]
 
 
 def rng(key: int) -> np.random.Generator:
@@ -41,7 +41,7 @@ def test_every_skill_is_asked_and_a_picture_gives_eight_different_questions() ->
     assert {exchange.skill for _, exchange in EVERYTHING} == set(SKILLS)
     for facts in PICTURES[:40]:
         found = exchanges(facts, rng(5))
-        assert len({text(e.question) for e in found}) == len(found) <= 8
+        assert len({e.question for e in found}) == len(found) <= 8
     assert len(EVERYTHING) > 7 * len(PICTURES)
 
 
@@ -67,7 +67,7 @@ def test_the_canonical_answer_is_the_first_accepted_one() -> None:
 @pytest.mark.parametrize("skill", ["exists", "relation", "compare"])
 def test_yes_and_no_are_equally_likely(skill: str) -> None:
     random, said = rng(8), Counter[str]()
-    while sum(said.values()) < 2500:
+    while sum(said.values()) < 1500:
         for facts in PICTURES:
             for exchange in exchanges(facts, random, most=6, skills=(skill,)):
                 if exchange.answer in (("yes",), ("no",)):
@@ -289,7 +289,7 @@ def test_confusable_names_are_never_asked_as_absent() -> None:
     assert not confusable("owl", "dog") and not confusable("star", "heart")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 2**32))
 def test_the_same_numbers_ask_the_same_questions(index: int, key: int) -> None:
     _, facts = SCENE.sample(1, index)

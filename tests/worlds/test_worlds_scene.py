@@ -13,6 +13,7 @@ from worlds_tiny_pack import CATEGORIES, TinyPack
 
 from showtell.core.errors import ConfigError
 from showtell.core.geometry import Box, Frame
+from showtell.worlds.cutouts import load_pack
 from showtell.worlds.dice import keyed
 from showtell.worlds.facts import Facts, Item, count, description, holds, larger, left_to_right, noun, relation, select
 from showtell.worlds.layout import VISIBLE
@@ -48,7 +49,7 @@ def facts_of(*items: Item) -> Facts:
     return Facts(frame=Frame(100, 100), items=items, instance_map=empty, background="plain", split="train")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**63), st.integers(0, 2**40), st.sampled_from(SPLITS[:-1]))
 def test_every_box_is_the_extent_of_what_can_be_seen(seed: int, index: int, split: str) -> None:
     pixels, facts = Scene(SceneConfig(split=split), PACK).sample(seed, index)
@@ -225,3 +226,19 @@ def test_a_wrong_split_is_told_in_a_sentence() -> None:
 
 def test_all_names_of_the_world_are_told() -> None:
     assert set(SCENE.names) == {*SHAPES, *CATEGORIES, "sign"}
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_shipped_pack_keeps_its_sides_apart(split: str) -> None:
+    pack = load_pack()
+    heldout = {cutout.instance for cutout in pack.instances if cutout.split == "heldout"}
+    twins = {cutout.instance for cutout in pack.instances if cutout.style_twin}
+    scene = Scene(SceneConfig(split=split), pack)
+    seen = {thing.instance for i in range(40) for thing in scene.sample(4, i)[1].items if thing.kind == "cutout"}
+    assert seen
+    if split == "style":
+        assert seen <= twins
+    elif split == "instance":
+        assert seen <= heldout - twins
+    else:
+        assert not seen & heldout
