@@ -128,7 +128,7 @@ class Scene:
         if kind == "single":
             self._single(layout, dice)
         elif kind != "empty":
-            if self.config.split in ("word", "font", "style") or dice.chance(self.config.word_share):
+            if self.config.split in ("word", "font") or dice.chance(self.config.word_share):
                 self._word(layout, dice)
             if kind == "count":
                 self._equal(layout, side, dice)
