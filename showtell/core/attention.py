@@ -1,4 +1,5 @@
-"""Multi-head attention, once, for every model of the library (Vaswani et al. 2017; grouped queries: Ainslie et al. 2023).
+"""Multi-head attention, once, for every model of the library (Vaswani et al. 2017; grouped queries: Ainslie et al.
+2023).
 
     weights = softmax(queries keys^T / sqrt(head_dim) + mask)          (batch, heads, queries, keys)
     mixed   = weights values                                          (batch, heads, queries, head_dim)

@@ -27,7 +27,7 @@ def to_dict(config: Any) -> dict[str, Any]:
     return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
 
-def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
+def from_dict(cls: type[T], data: Any, where: str = "") -> T:
     """Build `cls` from a plain dict.
 
     Raises ConfigError for an unknown key, a missing required key, or a value whose type does not fit the field; the
@@ -88,7 +88,9 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
         if origin is tuple and Ellipsis not in args and len(args) != len(value):
             raise ConfigError(f"{where}: expected {len(args)} values, got {len(value)}")
         kinds = args if origin is tuple and Ellipsis not in args else (args[0],) * len(value)
-        return origin(_typed(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value, strict=True)))
+        return origin(
+            _typed(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value, strict=True))
+        )
     if origin is dict:
         return {key: _typed(args[1], item, f"{where}[{key!r}]") for key, item in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

@@ -28,7 +28,9 @@ def map_keys(
 
     Raises CheckpointError naming the first keys that are unmapped, missing or filled twice.
     """
-    patterns = [(re.compile(re.escape(theirs).replace(r"\{\}", r"(\d+)") + r"(\..+)?"), ours) for theirs, ours in table.items()]
+    patterns = [
+        (re.compile(re.escape(theirs).replace(r"\{\}", r"(\d+)") + r"(\..+)?"), ours) for theirs, ours in table.items()
+    ]
     result: dict[str, Tensor] = {}
     unmapped: list[str] = []
     for name, tensor in tensors.items():
@@ -47,7 +49,11 @@ def map_keys(
                 raise CheckpointError(f"{where}: {name} and another key both fill {full}")
             result[full] = part
     missing, extra = sorted(wanted - set(result)), sorted(set(result) - wanted)
-    for keys, verdict in ((unmapped, "not known to this architecture"), (missing, "missing"), (extra, "without a parameter")):
+    for keys, verdict in (
+        (unmapped, "not known to this architecture"),
+        (missing, "missing"),
+        (extra, "without a parameter"),
+    ):
         if keys:
             raise CheckpointError(f"{where}: {len(keys)} keys are {verdict}, first: {', '.join(keys[:3])}")
     return result

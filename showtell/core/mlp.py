@@ -35,7 +35,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 class MLP(nn.Module):
     """Two linear layers with an activation between them."""
 
-    def __init__(self, dim: int, hidden: int, activation: Activation = "gelu", bias: bool = True, out: int | None = None):
+    def __init__(
+        self, dim: int, hidden: int, activation: Activation = "gelu", bias: bool = True, out: int | None = None
+    ):
         super().__init__()
         self.up = nn.Linear(dim, hidden, bias=bias)
         self.down = nn.Linear(hidden, out or dim, bias=bias)

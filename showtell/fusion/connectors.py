@@ -1,7 +1,7 @@
 """The bridge from the tower's space to the decoder's: one vector in, one vector out, token by token.
 
-    linear   LLaVA (Liu et al. 2023): one matrix
-    mlp      LLaVA-1.5: two layers with a GELU; a little curvature helps when the towers were trained apart
+linear   LLaVA (Liu et al. 2023): one matrix
+mlp      LLaVA-1.5: two layers with a GELU; a little curvature helps when the towers were trained apart
 """
 
 from dataclasses import dataclass

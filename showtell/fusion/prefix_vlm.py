@@ -65,7 +65,7 @@ class PrefixVLM(nn.Module):
 
     @torch.no_grad()
     def read_images(self, pixels: Float[Tensor, "images 3 height width"]) -> KVCache:
-        """The decoder's keys and values of the picture prefix, one picture a row: what every question continues from."""
+        """The decoder's keys and values of the picture prefix, one picture a row; questions continue from them."""
         tokens = self.image_tokens(pixels)
         length = tokens.shape[1]
         cache = self.decoder.new_cache()

@@ -111,9 +111,6 @@ def read_answer(
     probabilities = [*generated.probabilities, generated.stop_probability]
     sure = math.exp(sum(math.log(max(p, 1e-12)) for p in probabilities) / len(probabilities))
     shown = attention or [None] * len(pieces)  # type: ignore[list-item]
-    tokens = tuple(
-        AnswerToken(piece, p, a) for piece, p, a in zip(pieces, generated.probabilities, shown, strict=True)
-    )
+    tokens = tuple(AnswerToken(piece, p, a) for piece, p, a in zip(pieces, generated.probabilities, shown, strict=True))
     dropped = tuple(f"{' '.join(run.tokens)}: {run.reason}" for run in parsed.dropped)
     return Answer(words, tuple(boxes), tuple(points), sure, model, timings, tokens, grid, view, dropped)
-

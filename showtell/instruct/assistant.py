@@ -138,7 +138,7 @@ class Assistant:
         ids = self.template.render(as_question(*placed), prompt=True).ids
         if len(ids) > MOST_QUESTION_TOKENS:
             raise ConfigError(
-                f"the question is {len(ids)} tokens long and this model reads at most {MOST_QUESTION_TOKENS}; shorten it"
+                f"the question is {len(ids)} tokens long and this model reads {MOST_QUESTION_TOKENS} at most; shorten it"
             )
         return ids
 
@@ -204,9 +204,12 @@ class Assistant:
 def attention_to_image(seen: Seen, image_tokens: int) -> list[list[float]]:
     """For each written token, the share of attention its prediction paid to each image token.
 
-    The token written first was predicted by the last token of the prompt, the second by the first written one, ...; mean
+    The token written first was predicted by the last token of the prompt, the second by the first written one, ...;
+    mean
     over layers and heads, as the model had it (shares to text make the sum less than 1).
     """
     steps = zip(*(history for history in seen.history.values()), strict=True)
-    means = [torch.stack([layer[0, :, -1, :image_tokens].mean(dim=0) for layer in layers]).mean(dim=0) for layers in steps]
+    means = [
+        torch.stack([layer[0, :, -1, :image_tokens].mean(dim=0) for layer in layers]).mean(dim=0) for layers in steps
+    ]
     return [mean.tolist() for mean in means]

@@ -1,9 +1,9 @@
 """A model on disk: everything that is needed to ask it, and nothing that is code.
 
-    config.json          architecture, sizes, preprocessing, location codec, template   -> BundleConfig
-    model.safetensors    weights (float16 on disk, float32 in memory)
-    tokenizer.json       vocabulary and control tokens
-    card.json            what it was trained on, how, and its scores
+config.json          architecture, sizes, preprocessing, location codec, template   -> BundleConfig
+model.safetensors    weights (float16 on disk, float32 in memory)
+tokenizer.json       vocabulary and control tokens
+card.json            what it was trained on, how, and its scores
 """
 
 import json

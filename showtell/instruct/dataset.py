@@ -2,11 +2,11 @@
 
     Scene.sample -> pixels, Facts -> language.exchanges -> Conversations -> Template -> pack_row
 
-Boxes and points of the facts are in pixels of the picture; here they are moved into the view the tower sees, which is the
-frame the location tokens are measured in.
+Boxes and points of the facts are in pixels of the picture; here they are moved into the view the tower sees, which is
+the frame the location tokens are measured in.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,7 +45,7 @@ class QuestionScenes:
     processor, template, vision: the model's own.
     length: tokens of a row, picture included.
     most: questions tried a picture; those that do not fit are left out.
-    skills: which skills, with relative weights; None = all of the world's own mixture.
+    skills: which skills; None = all of them, in the mixture of the world.
     phrasings: "train" or "heldout".
     seed: of pictures and questions.
     """
@@ -57,7 +57,7 @@ class QuestionScenes:
     length: int
     seed: int
     most: int = 9
-    skills: Mapping[str, float] | None = None
+    skills: Sequence[str] | None = None
     phrasings: Literal["train", "heldout"] = "train"
 
     def make(self, position: int) -> QuestionSample:

@@ -1,16 +1,16 @@
 """Scores of a model on made-up pictures it was never trained on, skill by skill, with intervals.
 
-    split        what is new to the model
-    val          the pictures only (another seed)
-    composition  pairs of colour and shape         instance   the cut-outs
-    background   photographs and patterns          word, font words to read, a typeface
-    phrasing     the wording of the questions
+split        what is new to the model
+val          the pictures only (another seed)
+composition  pairs of colour and shape         instance   the cut-outs
+background   photographs and patterns          word, font words to read, a typeface
+phrasing     the wording of the questions
 
-    skill                     right when                                            interval
-    refer                     IoU of the box with the truth >= 0.5 (Acc@0.5)        Wilson
-    point                     the point lies on a visible pixel of the thing        Wilson
-    caption, list, dense      F1 of the (colour, name, count) facts said            bootstrap of the mean
-    everything else           the words are one of the accepted answers             Wilson
+skill                     right when                                            interval
+refer                     IoU of the box with the truth >= 0.5 (Acc@0.5)        Wilson
+point                     the point lies on a visible pixel of the thing        Wilson
+caption, list, dense      F1 of the (colour, name, count) facts said            bootstrap of the mean
+everything else           the words are one of the accepted answers             Wilson
 """
 
 from collections import defaultdict
@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from showtell.core.config import from_dict
 from showtell.core.errors import ConfigError
 from showtell.core.geometry import Box, Point
 from showtell.data.sample import sample_rng
@@ -81,7 +82,8 @@ def summary(skill: str, values: Sequence[float]) -> dict[str, float]:
 def run(assistant: Assistant, split: str, pictures: int, seed: int, most: int = 8) -> Iterator[Scored]:
     """Ask up to `most` questions about each picture of a split."""
     pack = load_pack()
-    scene = Scene(SceneConfig(split="val" if split == "phrasing" else split), pack)
+    world = assistant.card.get("world", {})  # what the model was trained on decides what it can be asked
+    scene = Scene(from_dict(SceneConfig, {**world, "split": "val" if split == "phrasing" else split}), pack)
     phrasings = "heldout" if split == "phrasing" else "train"
     for first in range(0, pictures, CHUNK):
         positions = range(first, min(first + CHUNK, pictures))

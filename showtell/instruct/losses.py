@@ -2,11 +2,11 @@
 
     loss = - sum over trained tokens  sum over v  q(v | target) log p(v)
 
-For words q is all on the target. Location tokens are different: `<loc_31>` is nearly right when `<loc_30>` is the target,
-and plain cross-entropy calls it as wrong as `<loc_63>`. With `spread` > 0 the target of a location token is a discretised
-Gaussian over its neighbours (`spread` in bins, renormalised at the border), which teaches a small model within minutes
-that locations have an order. Sums, not means, are returned: the loop divides by the number of trained tokens of the whole
-global batch, so that a batch cut into pieces has the loss of the whole.
+For words q is all on the target. Location tokens are different: `<loc_31>` is nearly right when `<loc_30>` is the
+target, and plain cross-entropy calls it as wrong as `<loc_63>`. With `spread` > 0 the target of a location token is a
+discretised Gaussian over its neighbours (`spread` in bins, renormalised at the border), so that a small model need not
+find out from scratch that locations have an order. Sums, not means, are returned: the loop divides by the number of
+trained tokens of the whole global batch, so that a batch cut into pieces has the loss of the whole.
 """
 
 import torch

@@ -5,7 +5,8 @@
     branch   0           1            2            0           1            0
     pos      0..63       64..         64..         0..63       64..         0
 
-A picture costs its tokens and its tower pass once however much is asked about it. `core.masks.branch_mask` lets a question
+A picture costs its tokens and its tower pass once however much is asked about it. `core.masks.branch_mask` lets a
+question
 see its picture and itself; positions start over for each question, so a packed question is computed exactly as it would
 be alone. Questions that do not fit are left out whole, never cut.
 """
@@ -75,7 +76,9 @@ def pack_row(documents: Sequence[Document], length: int, padding_id: int) -> Pac
     for number, document in enumerate(documents):
         trunk = len(document.trunk)
         if start + trunk > length:
-            raise ValueError(f"document {number} needs {trunk} tokens for its picture, {length - start} are left of {length}")
+            raise ValueError(
+                f"document {number} needs {trunk} tokens for its picture, {length - start} are left of {length}"
+            )
         start = _place(row, document.trunk, start, 0, number, 0)
         fitted = 0
         for rendered in document.branches:

@@ -1,7 +1,7 @@
 """One supervised step of instruction tuning: pictures and packed questions in, summed answer loss out.
 
-Only the hidden states that predict a trained token are turned into logits: in a row of 64 image tokens and six questions
-that is one position in five, and the vocabulary projection is paid for those alone.
+Only the hidden states that predict a trained token are turned into logits: in a row of 64 image tokens and six
+questions that is one position in five, and the vocabulary projection is paid for those alone.
 """
 
 from dataclasses import dataclass

@@ -4,10 +4,11 @@
     image......   control user...........   control     assistant.............................  assistant
     not trained   not     not               not         TRAINED ..............................  TRAINED
 
-The mask is true by construction, since each token is written by the code that knows who says it; nothing is searched for
+The mask is true by construction, since each token is written by the code that knows who says it; nothing is searched
+for
 afterwards in a tokenised string. A template is a table of control tokens around each role. Location tokens are written
-through the model's one codec from the *view's* unit coordinates. Pictures that open a message are written before the turn
-itself opens, so that one picture can be the shared trunk of many questions (`packing.py`).
+through the model's one codec from the *view's* unit coordinates. Pictures that open a message are written before the
+turn itself opens, so that one picture can be the shared trunk of many questions (`packing.py`).
 """
 
 from collections.abc import Sequence
@@ -89,8 +90,12 @@ class Template:
         out = Rendered([], [], [], [])
         for message in conversation.messages:
             if message.role not in self.before:
-                raise DataError(f"this model's template has no role {message.role!r}; it knows {', '.join(self.before)}")
-            leading = next((i for i, part in enumerate(message.parts) if not isinstance(part, Picture)), len(message.parts))
+                raise DataError(
+                    f"this model's template has no role {message.role!r}; it knows {', '.join(self.before)}"
+                )
+            leading = next(
+                (i for i, part in enumerate(message.parts) if not isinstance(part, Picture)), len(message.parts)
+            )
             answering = message.role == "assistant"
             for part in message.parts[:leading]:
                 self._write_part(out, part, message.role, answering, plans)

@@ -84,7 +84,7 @@ class Decoder(nn.Module):
     def forward(
         self,
         embeddings: Float[Tensor, "batch tokens dim"],
-        positions: Int[Tensor, "batch tokens"],
+        positions: Int[Tensor, "#batch tokens"],
         mask: Tensor | None,
         cache: KVCache | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:

@@ -2,7 +2,8 @@
 
 A layer's entry is replaced, never written into: appending makes a new tensor. That costs a copy and buys the property
 that matters here: `fork()` is free and safe, so the picture's keys and values are computed once (`ImageState`) and any
-number of questions continue from them. With contexts of a few hundred tokens the copy is well below the cost of a layer.
+number of questions continue from them. With contexts of a few hundred tokens the copy is well below the cost of a
+layer.
 """
 
 from torch import Tensor, cat
@@ -51,4 +52,6 @@ class KVCache:
 
     def nbytes(self) -> int:
         """Bytes of all keys and values."""
-        return sum(t.numel() * t.element_size() for layer in self.layers for t in (layer.keys, layer.values) if t is not None)
+        return sum(
+            t.numel() * t.element_size() for layer in self.layers for t in (layer.keys, layer.values) if t is not None
+        )

@@ -1,7 +1,8 @@
 """Text to ids and back, with control tokens kept apart from what a user may type.
 
 The work is done by the `tokenizers` library on a `tokenizer.json`. What this file adds is a wall: `encode` treats its
-input as *text*, so a user who types `<image>` gets the characters `<`, `i`, `m`, ... and never the control token. Control
+input as *text*, so a user who types `<image>` gets the characters `<`, `i`, `m`, ... and never the control token.
+Control
 tokens are reached by name through `control`, location tokens by their own names; the template is the only place that
 puts them into a sequence.
 
@@ -34,7 +35,9 @@ class Tokenizer:
         try:
             return cls(RustTokenizer.from_file(str(path)))
         except Exception as error:  # the Rust library raises bare Exception
-            raise CheckpointError(f"{path} is not a readable tokenizer.json ({error}); fetch the model again") from error
+            raise CheckpointError(
+                f"{path} is not a readable tokenizer.json ({error}); fetch the model again"
+            ) from error
 
     def save(self, path: Path) -> None:
         self.rust.save(str(path))

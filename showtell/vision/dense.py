@@ -2,9 +2,11 @@
 
     patch features -> linear -> name (names + background)      cross-entropy on every patch
                              -> colour                          cross-entropy where the thing has one
-                             -> box, 4 x bins                   cross-entropy with ordinal targets, on foreground patches
+                             -> box, 4 x bins                   cross-entropy with ordinal targets, on foreground
+                             patches
 
-A tower that must explain 64 patches a picture gets 64 lessons a picture, where a question about the picture is one. This
+A tower that must explain 64 patches a picture gets 64 lessons a picture, where a question about the picture is one.
+This
 is what lets a small tower see within minutes on a CPU; a question-only start stays blind for a long time (figures in
 `docs/LOG.md`). Boxes are classified into bins rather than regressed, so that the features carry a location the way the
 decoder will have to say it: as one of `bins` words. The head is thrown away after this stage.

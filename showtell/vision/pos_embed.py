@@ -1,7 +1,7 @@
 """Where a patch is. Attention itself cannot tell: without positions its output does not depend on the order of tokens.
 
-    learned   one vector a grid cell, trained; another grid is reached by bicubic interpolation of the trained one
-    sincos    fixed sines and cosines of row and column (the MAE form): half of the channels tell the column, half the row
+learned   one vector a grid cell, trained; another grid is reached by bicubic interpolation of the trained one
+sincos    fixed sines and cosines of row and column (the MAE form): half of the channels tell the column, half the row
 """
 
 import torch

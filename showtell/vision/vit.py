@@ -80,10 +80,10 @@ class VisionTransformer(nn.Module):
         self.prefix = 1 if config.class_token else 0
         self.class_token = nn.Parameter(torch.zeros(self.prefix, config.dim))
         rows, cols = config.grid
+        fixed = torch.cat([torch.zeros(self.prefix, config.dim), sincos_2d(rows, cols, config.dim)])
         if config.positions == "learned":
-            self.positions = nn.Parameter(torch.randn(self.prefix + rows * cols, config.dim) * 0.02)
+            self.positions = nn.Parameter(fixed)  # learned, from a start that already tells places apart
         else:
-            fixed = torch.cat([torch.zeros(self.prefix, config.dim), sincos_2d(rows, cols, config.dim)])
             self.register_buffer("positions", fixed, persistent=False)
         block = BlockConfig(
             attention=AttentionConfig(dim=config.dim, heads=config.heads),

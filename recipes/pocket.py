@@ -1,0 +1,397 @@
+"""The pocket model: a small vision-language model trained from nothing on made-up pictures, on two CPU cores.
+
+    showtell train pocket --folder runs/pocket              again: resumes;  --hours 1.5: stops there, resumable
+    python -m recipes.pocket --folder runs/pocket
+
+Three stages, each in its own folder, each resumable at any step:
+
+    1 see     tower + dense head         what covers each patch, its colour, its box          every patch is a lesson
+    2 speak   connector + decoder        captions, lists, boxes and names; the tower frozen   language meets pictures
+    3 answer  everything                 all skills, several questions a picture, packed       tower at a lower rate
+
+and `export`, which writes the model folder with its card, and `score`, which fills in the card's figures. The measured
+result of the shipped run is in `showtell/pocket/card.json`, its log beside it.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from showtell.data.loader import Batches
+from showtell.data.sample import sample_rng
+from showtell.engine.loop import Gate, LoopConfig, train
+from showtell.engine.optim import OptimizerConfig, Part, make_optimizer
+from showtell.engine.schedule import Cosine, WarmupStableDecay
+from showtell.engine.step import TrainingError
+from showtell.fusion.connectors import ConnectorConfig
+from showtell.fusion.prefix_vlm import PrefixVLM, PrefixVLMConfig
+from showtell.images.processor import Processor, ProcessorConfig
+from showtell.instruct.assistant import Assistant
+from showtell.instruct.bundle import Bundle, BundleConfig, assemble, load_bundle, save_bundle
+from showtell.instruct.dataset import QuestionScenes
+from showtell.instruct.evaluate import evaluate
+from showtell.instruct.losses import ordinal_targets
+from showtell.instruct.packing import PackedBatch
+from showtell.instruct.step import SupervisedStep
+from showtell.instruct.template import Rendered, Template, TemplateConfig
+from showtell.text.coordinates import LocationCodec
+from showtell.text.decoder import DecoderConfig
+from showtell.text.tokenizer import Tokenizer, train_tokenizer
+from showtell.vision.dense import DenseStep, DenseTower
+from showtell.vision.dense_targets import DenseScenes
+from showtell.vision.vit import VisionTransformer, ViTConfig
+from showtell.worlds.cutouts import load_pack
+from showtell.worlds.language import exchanges
+from showtell.worlds.scene import Scene, SceneConfig
+from showtell.worlds.shapes import COLORS
+
+PACKAGE = Path(__file__).parent.parent / "showtell" / "pocket"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PocketRun:
+    """Everything that decides what is trained.
+
+    seed: of pictures, questions and weights.
+    least_instances: categories of cut-outs with fewer training instances are not drawn.
+    vocab_size: of the tokenizer, control and location tokens included.
+    vision, decoder sizes: see their configs.
+    *_steps, *_batch, *_lr: length, pictures a step and peak rate of each stage.
+    row_tokens: length of a packed row, picture included.
+    spread: of the ordinal location targets, in bins.
+    tower_rate: learning rate of the tower in the last stage, as a fraction.
+    """
+
+    seed: int = 1
+    vocab_size: int = 1792
+    least_instances: int = 5
+    image_size: int = 96
+    patch_size: int = 12
+    bins: int = 64
+    vision_dim: int = 192
+    vision_depth: int = 6
+    decoder_dim: int = 192
+    decoder_depth: int = 6
+    heads: int = 3
+    see_steps: int = 5000
+    see_batch: int = 16
+    see_lr: float = 8e-4
+    speak_steps: int = 600
+    speak_batch: int = 16
+    answer_steps: int = 7000
+    answer_batch: int = 16
+    lr: float = 1e-3
+    row_tokens: int = 224
+    spread: float = 1.0
+    tower_rate: float = 0.3
+    workers: int = 1
+
+    @property
+    def vision(self) -> ViTConfig:
+        side = (self.image_size, self.image_size)
+        dim, depth = self.vision_dim, self.vision_depth
+        return ViTConfig(
+            image_size=side,
+            patch_size=self.patch_size,
+            dim=dim,
+            depth=depth,
+            heads=self.heads,
+            mlp_dim=4 * dim,
+            stem="conv",
+        )
+
+    def bundle(self, tokenizer: Tokenizer) -> BundleConfig:
+        template = TemplateConfig()
+        decoder = DecoderConfig(
+            vocab_size=len(tokenizer),
+            dim=self.decoder_dim,
+            depth=self.decoder_depth,
+            heads=self.heads,
+            mlp_dim=self.decoder_dim * 8 // 3,
+        )
+        model = PrefixVLMConfig(
+            vision=self.vision,
+            connector=ConnectorConfig(),
+            decoder=decoder,
+            image_token_id=tokenizer.id(template.image),
+        )
+        processor = ProcessorConfig(image_size=self.image_size)
+        return BundleConfig(
+            architecture="showtell-prefix-vlm",
+            model=model,
+            processor=processor,
+            codec=LocationCodec(self.bins),
+            template=template,
+        )
+
+    def scene(self) -> Scene:
+        return Scene(SceneConfig(image_size=self.image_size, least_instances=self.least_instances), load_pack())
+
+
+def main(
+    folder: Path = Path("runs/pocket"),
+    hours: float | None = None,
+    stage: str = "all",
+    pictures: int = 300,
+    threads: int = 2,
+) -> None:
+    """Train, export and score the pocket model.
+
+    Args:
+        folder: where checkpoints, logs and the exported model go.
+        hours: stop after so long, to be resumed by the same command.
+        stage: "all", "train", "export" or "score".
+        pictures: held-out pictures a split for the card's scores.
+        threads: of the arithmetic; 1 when the machine has other work.
+    """
+    run = PocketRun()
+    folder = Path(folder)
+    torch.set_num_threads(threads)
+    if stage in ("all", "train") and not train_all(run, folder, None if hours is None else 3600 * hours):
+        return
+    if stage in ("all", "export"):
+        export(run, folder)
+    if stage in ("all", "score"):
+        score(folder / "model", pictures)
+
+
+def train_all(run: PocketRun, folder: Path, seconds: float | None) -> bool:
+    """The three stages; False when one was interrupted or ran out of time."""
+    began = time.monotonic()
+
+    def left() -> float | None:
+        return None if seconds is None else max(1.0, seconds - (time.monotonic() - began))
+
+    tokenizer = get_tokenizer(run, folder)
+    torch.manual_seed(run.seed)
+    model = PrefixVLM(run.bundle(tokenizer).model)
+    return (
+        see(run, folder, model.vision, left())
+        and speak(run, folder, model, tokenizer, left())
+        and answer(run, folder, model, tokenizer, left())
+    )
+
+
+def see(run: PocketRun, folder: Path, vision: VisionTransformer, seconds: float | None) -> bool:
+    """Stage 1: the tower learns what covers each patch."""
+    scene = run.scene()
+    names = (*scene.names, "word")
+    tower = DenseTower(vision, len(names), len(COLORS), run.bins)
+    data = DenseScenes(
+        scenes=[scene],
+        processor=Processor(ProcessorConfig(image_size=run.image_size)),
+        codec=LocationCodec(run.bins),
+        names=names,
+        colors=tuple(COLORS),
+        patch=run.patch_size,
+        seed=run.seed,
+    )
+    outcome = train(
+        loop(run, run.see_steps, seconds),
+        model=tower,
+        step=DenseStep(ordinal_targets(run.bins, run.spread)),
+        batches=Batches(data.make, data.collate, batch_size=run.see_batch, workers=run.workers),
+        optimizer=make_optimizer(tower, OptimizerConfig(lr=run.see_lr)),
+        schedule=Cosine(steps=run.see_steps, warmup=150, floor=0.05),
+        folder=folder / "see",
+    )
+    return outcome.finished
+
+
+def speak(run: PocketRun, folder: Path, model: PrefixVLM, tokenizer: Tokenizer, seconds: float | None) -> bool:
+    """Stage 2: connector and decoder learn to say what the frozen tower sees."""
+    data = questions(run, tokenizer, skills=("caption", "list", "dense", "name", "region", "refer"), seed=run.seed + 1)
+    frozen = OptimizerConfig(lr=run.lr, parts=(Part(prefix="vision", frozen=True),))
+    outcome = train(
+        loop(run, run.speak_steps, seconds),
+        model=model,
+        step=supervised(run, data.template),
+        batches=Batches(data.make, data.collate, batch_size=run.speak_batch, workers=run.workers),
+        optimizer=make_optimizer(model, frozen),
+        schedule=WarmupStableDecay(steps=run.speak_steps, decay=1, warmup=100, floor=1.0),
+        folder=folder / "speak",
+        gates=[Gate(check=swap_gate(run, data), every=500, name="swap")],
+    )
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+    return outcome.finished
+
+
+def answer(run: PocketRun, folder: Path, model: PrefixVLM, tokenizer: Tokenizer, seconds: float | None) -> bool:
+    """Stage 3: all skills, everything trained."""
+    data = questions(run, tokenizer, skills=None, seed=run.seed + 2)
+    slow_tower = OptimizerConfig(lr=run.lr, parts=(Part(prefix="vision", lr_scale=run.tower_rate),))
+    outcome = train(
+        loop(run, run.answer_steps, seconds),
+        model=model,
+        step=supervised(run, data.template),
+        batches=Batches(data.make, data.collate, batch_size=run.answer_batch, workers=run.workers),
+        optimizer=make_optimizer(model, slow_tower),
+        schedule=Cosine(steps=run.answer_steps, warmup=50, floor=0.03),
+        folder=folder / "answer",
+        gates=[Gate(check=swap_gate(run, data), every=1000, name="swap")],
+    )
+    return outcome.finished
+
+
+def loop(run: PocketRun, steps: int, seconds: float | None) -> LoopConfig:
+    return LoopConfig(
+        max_steps=steps,
+        seed=run.seed,
+        ema_decay=0.998,
+        precision="bf16",
+        log_every=100,
+        save_every_seconds=180,
+        stop_after_seconds=seconds,
+    )
+
+
+def supervised(run: PocketRun, template: Template) -> SupervisedStep:
+    return SupervisedStep(template.location_ids[0], ordinal_targets(run.bins, run.spread))
+
+
+def questions(run: PocketRun, tokenizer: Tokenizer, skills: tuple[str, ...] | None, seed: int) -> QuestionScenes:
+    """The training set of a stage."""
+    config = run.bundle(tokenizer)
+    return QuestionScenes(
+        scenes=[run.scene()],
+        processor=Processor(config.processor),
+        template=Template(config.template, tokenizer, config.codec),
+        vision=run.vision,
+        length=run.row_tokens,
+        seed=seed,
+        skills=skills,
+    )
+
+
+def swap_gate(run: PocketRun, data: QuestionScenes, pictures: int = 32) -> Any:
+    """The blindness gate: loss with the right pictures against loss with somebody else's.
+
+    Raises TrainingError when, after the first check, the right picture does not help.
+    """
+    held_out = [data.make(10**9 + i) for i in range(pictures)]
+    batch: PackedBatch = data.collate(held_out)
+    step = supervised(run, data.template)
+    checks = 0
+
+    def check(model: nn.Module) -> Mapping[str, float]:
+        nonlocal checks
+        right = step(model, batch)  # type: ignore[arg-type]
+        swapped = PackedBatch(**{**vars(batch), "pixels": batch.pixels.roll(1, 0)})
+        wrong = step(model, swapped)  # type: ignore[arg-type]
+        values = {
+            "loss": float(right.value) / float(right.weight),
+            "loss_swapped": float(wrong.value) / float(wrong.weight),
+        }
+        checks += 1
+        if checks > 2 and values["loss_swapped"] - values["loss"] < 0.02:
+            raise TrainingError(f"the model is blind: another picture changes its loss by only {values}")
+        return values
+
+    return check
+
+
+def get_tokenizer(run: PocketRun, folder: Path) -> Tokenizer:
+    """The tokenizer of the run, trained on its own questions the first time.
+
+    Words that are read from pictures are kept out of the corpus, so that they stay spelled letter by letter.
+    """
+    path = folder / "tokenizer.json"
+    if path.exists():
+        return Tokenizer.load(path)
+    scene, corpus = run.scene(), []
+    for position in range(6000):
+        _, facts = scene.sample(run.seed + 100, position)
+        words = [item.text for item in facts.items if item.text]
+        for exchange in exchanges(facts, sample_rng(run.seed + 100, position)):
+            for part in (*exchange.question, *exchange.answer):
+                if isinstance(part, str):
+                    for word in words:
+                        part = part.replace(word, "")
+                    corpus.append(part)
+    control = (*TemplateConfig().control, *LocationCodec(run.bins).names)
+    tokenizer = train_tokenizer(corpus, run.vocab_size, control)
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(path)
+    return tokenizer
+
+
+def rendered(position: int) -> tuple[Rendered, Tokenizer]:
+    """One row of training data as the model reads it, for `showtell inspect --recipe pocket`."""
+    run = PocketRun()
+    tokenizer = Tokenizer.load(PACKAGE / "tokenizer.json")
+    data = questions(run, tokenizer, None, run.seed + 2)
+    _, facts = data.scenes[0].sample(data.seed, position)
+    document = data.document(facts, data.processor.view(facts.frame), sample_rng(data.seed, position))
+    pieces = (document.trunk, *document.branches)
+    joined = Rendered([], [], [], list(document.trunk.image_slots))
+    for piece in pieces:
+        joined.ids.extend(piece.ids)
+        joined.loss_mask.extend(piece.loss_mask)
+        joined.roles.extend(piece.roles)
+    return joined, tokenizer
+
+
+def export(run: PocketRun, folder: Path) -> Bundle:
+    """Write `folder/model` from the finished last stage."""
+    tokenizer = get_tokenizer(run, folder)
+    config = run.bundle(tokenizer)
+    model = PrefixVLM(config.model)
+    from showtell.core.checkpoint import load_module
+
+    load_module(model, folder / "answer" / "model.safetensors")
+    bundle = assemble(config, model, tokenizer, card(run, model))
+    save_bundle(bundle, folder / "model")
+    return bundle
+
+
+def card(run: PocketRun, model: PrefixVLM) -> dict[str, Any]:
+    """What the model is; the scores are added by `score`."""
+    count = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
+    return {
+        "name": "pocket",
+        "edition": 1,
+        "what": "a prefix vision-language model (LLaVA-style) trained from nothing by recipes/pocket.py",
+        "parameters": count | {"total": sum(count.values())},
+        "image_tokens": run.vision.grid[0] * run.vision.grid[1],
+        "coordinates": f"xyxy as {run.bins} location tokens an axis, in the padded square view",
+        "trained_on": {
+            "pictures": "showtell.worlds.scene, split train: coloured shapes, cut-out photographs, drawings and words",
+            "seeds": {"see": run.seed, "speak": run.seed + 1, "answer": run.seed + 2},
+            "pictures_seen": {
+                "see": run.see_steps * run.see_batch,
+                "speak": run.speak_steps * run.speak_batch,
+                "answer": run.answer_steps * run.answer_batch,
+            },
+        },
+        "world": {"image_size": run.image_size, "least_instances": run.least_instances},
+        "languages": ["English, lower case"],
+        "limits": "knows only the names, colours and ways of asking of its world; for new objects see scores.instance",
+        "license": "Apache-2.0",
+    }
+
+
+def score(model_folder: Path, pictures: int) -> dict[str, Any]:
+    """Score an exported model on every held-out split and write the figures into its card."""
+    bundle = load_bundle(model_folder)
+    scores = evaluate(Assistant(bundle, "pocket"), pictures=pictures)
+    bundle.card["scores"] = scores
+    (model_folder / "card.json").write_text(json.dumps(bundle.card, indent=1) + "\n", encoding="utf-8")
+    return scores
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("runs/pocket"))
+    parser.add_argument("--hours", type=float)
+    parser.add_argument("--stage", default="all", choices=("all", "train", "export", "score"))
+    parser.add_argument("--pictures", type=int, default=300)
+    parser.add_argument("--threads", type=int, default=2)
+    main(**vars(parser.parse_args()))
