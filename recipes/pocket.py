@@ -7,7 +7,7 @@ Three stages, each in its own folder, each resumable at any step:
 
     1 see     tower + dense head         what covers each patch, its colour, its box          every patch is a lesson
     2 speak   connector + decoder        captions, lists, boxes and names; the tower frozen   language meets pictures
-    3 answer  everything                 all skills, several questions a picture, packed       tower at a lower rate
+    3 answer  everything + dense head    all skills, several questions a picture, packed       tower at half the rate
 
 and `export`, which writes the model folder with its card, and `score`, which fills in the card's figures. The measured
 result of the shipped run is in `showtell/pocket/card.json`, its log beside it.
@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from showtell.core.checkpoint import load_module
 from showtell.data.loader import Batches
 from showtell.data.sample import sample_rng
 from showtell.engine.loop import Gate, LoopConfig, train
@@ -37,6 +38,7 @@ from showtell.instruct.assistant import Assistant
 from showtell.instruct.bundle import Bundle, BundleConfig, assemble, load_bundle, save_bundle
 from showtell.instruct.dataset import QuestionScenes
 from showtell.instruct.evaluate import evaluate
+from showtell.instruct.joint import JointModel, JointScenes, JointStep
 from showtell.instruct.losses import ordinal_targets
 from showtell.instruct.packing import PackedBatch
 from showtell.instruct.step import SupervisedStep
@@ -44,7 +46,7 @@ from showtell.instruct.template import Rendered, Template, TemplateConfig
 from showtell.text.coordinates import LocationCodec
 from showtell.text.decoder import DecoderConfig
 from showtell.text.tokenizer import Tokenizer, train_tokenizer
-from showtell.vision.dense import DenseStep, DenseTower
+from showtell.vision.dense import DenseHead, DenseStep, DenseTower
 from showtell.vision.dense_targets import DenseScenes
 from showtell.vision.vit import VisionTransformer, ViTConfig
 from showtell.worlds.cutouts import load_pack
@@ -90,7 +92,7 @@ class PocketRun:
     lr: float = 1e-3
     row_tokens: int = 224
     spread: float = 1.0
-    tower_rate: float = 0.3
+    tower_rate: float = 0.5
     workers: int = 1
 
     @property
@@ -108,7 +110,7 @@ class PocketRun:
         )
 
     def bundle(self, tokenizer: Tokenizer) -> BundleConfig:
-        template = TemplateConfig()
+        template = TemplateConfig(lowercase_questions=True)
         decoder = DecoderConfig(
             vocab_size=len(tokenizer),
             dim=self.decoder_dim,
@@ -172,27 +174,38 @@ def train_all(run: PocketRun, folder: Path, seconds: float | None) -> bool:
     tokenizer = get_tokenizer(run, folder)
     torch.manual_seed(run.seed)
     model = PrefixVLM(run.bundle(tokenizer).model)
+    head = dense_head(run)
     return (
-        see(run, folder, model.vision, left())
+        see(run, folder, model.vision, head, left())
         and speak(run, folder, model, tokenizer, left())
-        and answer(run, folder, model, tokenizer, left())
+        and answer(run, folder, JointModel(model, head), tokenizer, left())
     )
 
 
-def see(run: PocketRun, folder: Path, vision: VisionTransformer, seconds: float | None) -> bool:
-    """Stage 1: the tower learns what covers each patch."""
+def dense_scenes(run: PocketRun) -> DenseScenes:
+    """Patch targets of the run's world."""
     scene = run.scene()
-    names = (*scene.names, "word")
-    tower = DenseTower(vision, len(names), len(COLORS), run.bins)
-    data = DenseScenes(
+    return DenseScenes(
         scenes=[scene],
         processor=Processor(ProcessorConfig(image_size=run.image_size)),
         codec=LocationCodec(run.bins),
-        names=names,
+        names=(*scene.names, "word"),
         colors=tuple(COLORS),
         patch=run.patch_size,
         seed=run.seed,
     )
+
+
+def dense_head(run: PocketRun) -> DenseHead:
+    """The head for those targets."""
+    data = dense_scenes(run)
+    return DenseHead(run.vision_dim, len(data.names), len(data.colors), run.bins)
+
+
+def see(run: PocketRun, folder: Path, vision: VisionTransformer, head: DenseHead, seconds: float | None) -> bool:
+    """Stage 1: the tower learns what covers each patch."""
+    data = dense_scenes(run)
+    tower = DenseTower(vision, head)
     outcome = train(
         loop(run, run.see_steps, seconds),
         model=tower,
@@ -224,19 +237,20 @@ def speak(run: PocketRun, folder: Path, model: PrefixVLM, tokenizer: Tokenizer, 
     return outcome.finished
 
 
-def answer(run: PocketRun, folder: Path, model: PrefixVLM, tokenizer: Tokenizer, seconds: float | None) -> bool:
-    """Stage 3: all skills, everything trained."""
-    data = questions(run, tokenizer, skills=None, seed=run.seed + 2)
-    slow_tower = OptimizerConfig(lr=run.lr, parts=(Part(prefix="vision", lr_scale=run.tower_rate),))
+def answer(run: PocketRun, folder: Path, model: JointModel, tokenizer: Tokenizer, seconds: float | None) -> bool:
+    """Stage 3: all skills, everything trained, the patches explained as before."""
+    asked = questions(run, tokenizer, skills=None, seed=run.seed + 2)
+    data = JointScenes(asked, dense_scenes(run))
+    slow_tower = OptimizerConfig(lr=run.lr, parts=(Part(prefix="vlm.vision", lr_scale=run.tower_rate),))
     outcome = train(
         loop(run, run.answer_steps, seconds),
         model=model,
-        step=supervised(run, data.template),
+        step=JointStep(supervised(run, asked.template), DenseStep(ordinal_targets(run.bins, run.spread))),
         batches=Batches(data.make, data.collate, batch_size=run.answer_batch, workers=run.workers),
         optimizer=make_optimizer(model, slow_tower),
         schedule=Cosine(steps=run.answer_steps, warmup=50, floor=0.03),
         folder=folder / "answer",
-        gates=[Gate(check=swap_gate(run, data), every=1000, name="swap")],
+        gates=[Gate(check=swap_gate(run, asked), every=500, name="swap")],
     )
     return outcome.finished
 
@@ -281,8 +295,9 @@ def swap_gate(run: PocketRun, data: QuestionScenes, pictures: int = 32) -> Any:
     step = supervised(run, data.template)
     checks = 0
 
-    def check(model: nn.Module) -> Mapping[str, float]:
+    def check(trained: nn.Module) -> Mapping[str, float]:
         nonlocal checks
+        model = trained.vlm if isinstance(trained, JointModel) else trained
         right = step(model, batch)  # type: ignore[arg-type]
         swapped = PackedBatch(**{**vars(batch), "pixels": batch.pixels.roll(1, 0)})
         wrong = step(model, swapped)  # type: ignore[arg-type]
@@ -344,9 +359,7 @@ def export(run: PocketRun, folder: Path) -> Bundle:
     tokenizer = get_tokenizer(run, folder)
     config = run.bundle(tokenizer)
     model = PrefixVLM(config.model)
-    from showtell.core.checkpoint import load_module
-
-    load_module(model, folder / "answer" / "model.safetensors")
+    load_module(JointModel(model, dense_head(run)), folder / "answer" / "model.safetensors")
     bundle = assemble(config, model, tokenizer, card(run, model))
     save_bundle(bundle, folder / "model")
     return bundle

@@ -60,7 +60,17 @@ class PrefixVLM(nn.Module):
         mask: Tensor,
     ) -> Float[Tensor, "batch tokens dim"]:
         """Hidden states of every token; `self.decoder.logits` scores the ones that are needed."""
-        embeddings = splice(self.decoder.embed(ids), ids, self.image_tokens(pixels), self.config.image_token_id)
+        return self.read(self.image_tokens(pixels), ids, positions, mask)
+
+    def read(
+        self,
+        image_tokens: Float[Tensor, "images per_image dim"],
+        ids: Int[Tensor, "batch tokens"],
+        positions: Int[Tensor, "batch tokens"],
+        mask: Tensor,
+    ) -> Float[Tensor, "batch tokens dim"]:
+        """The decoder's half of `forward`, for callers that already have the connected image tokens."""
+        embeddings = splice(self.decoder.embed(ids), ids, image_tokens, self.config.image_token_id)
         return self.decoder(embeddings, positions, mask)
 
     @torch.no_grad()

@@ -138,7 +138,7 @@ class Assistant:
         ids = self.template.render(as_question(*placed), prompt=True).ids
         if len(ids) > MOST_QUESTION_TOKENS:
             raise ConfigError(
-                f"the question is {len(ids)} tokens long and this model reads {MOST_QUESTION_TOKENS} at most; shorten it"
+                f"the question is {len(ids)} tokens long and this model reads {MOST_QUESTION_TOKENS}; shorten it"
             )
         return ids
 

@@ -62,8 +62,14 @@ class QuestionScenes:
 
     def make(self, position: int) -> QuestionSample:
         rng = sample_rng(self.seed, position)
-        scene = self.scenes[int(rng.integers(len(self.scenes)))]
-        pixels, facts = scene.sample(self.seed, position)
+        return self.ask(*self.draw(position, rng), rng)
+
+    def draw(self, position: int, rng: np.random.Generator) -> tuple[np.ndarray, Facts]:
+        """The picture of a position, from one of the worlds."""
+        return self.scenes[int(rng.integers(len(self.scenes)))].sample(self.seed, position)
+
+    def ask(self, pixels: np.ndarray, facts: Facts, rng: np.random.Generator) -> QuestionSample:
+        """Its row of questions."""
         view = self.processor.view(facts.frame)
         document = self.document(facts, view, rng)
         row = pack_row([document], self.length, self.template.padding_id)

@@ -29,7 +29,7 @@ from showtell.instruct.answer import Answer, read_answer
 from showtell.instruct.assistant import Assistant
 from showtell.instruct.conversation import Conversation
 from showtell.instruct.dataset import as_conversation
-from showtell.metrics.boxes import acc_at_iou
+from showtell.metrics.boxes import box_hit
 from showtell.metrics.captions import caption_facts
 from showtell.metrics.intervals import bootstrap_mean, wilson
 from showtell.metrics.text import exact_match
@@ -39,6 +39,7 @@ from showtell.vision.dense_targets import stack_squares
 from showtell.worlds.cutouts import load_pack
 from showtell.worlds.facts import Facts
 from showtell.worlds.language import Exchange, exchanges
+from showtell.worlds.phrases import plural
 from showtell.worlds.scene import Scene, SceneConfig
 
 SPLITS = ("val", "composition", "instance", "background", "word", "font", "phrasing")
@@ -136,11 +137,11 @@ def prompt_of(exchange: Exchange, facts: Facts, view: ViewTransform) -> Conversa
 def score(exchange: Exchange, facts: Facts, answer: Answer) -> float:
     """How right an answer is, 0..1; see the table at the top."""
     if exchange.skill == "refer" and isinstance(exchange.target, Box):
-        return float(bool(answer.boxes) and acc_at_iou([answer.boxes[0].box], [exchange.target]) == 1.0)
+        return float(box_hit(answer.boxes[0].box if answer.boxes else None, exchange.target))
     if exchange.skill == "point":
         return float(bool(answer.points) and on_item(answer.points[0].point, facts, exchange.item))
     if exchange.skill in DESCRIPTIONS:
-        return caption_facts(answer.answer, facts.items).f1
+        return caption_facts(answer.answer, facts.items, names=facts.names, plural=plural).f1
     return float(exact_match(answer.answer, exchange.accepted))
 
 

@@ -27,8 +27,12 @@ class SupervisedStep:
     ordinal: Tensor | None = None
 
     def __call__(self, model: PrefixVLM, batch: PackedBatch) -> Loss:
+        return self.loss(model, model.image_tokens(batch.pixels), batch)
+
+    def loss(self, model: PrefixVLM, image_tokens: Tensor, batch: PackedBatch) -> Loss:
+        """Of image tokens that are already there."""
         mask = branch_mask(batch.documents, batch.branches)
-        hidden = model(batch.pixels, batch.ids, batch.positions, mask)
+        hidden = model.read(image_tokens, batch.ids, batch.positions, mask)
         trained = batch.targets != IGNORE
         logits = model.decoder.logits(hidden[trained])
         targets = batch.targets[trained]

@@ -34,6 +34,7 @@ class TemplateConfig:
     end: control token that closes an assistant's turn; it is trained on.
     box, point: control tokens that announce a place, so that two boxes in a row stay two.
     padding: fills rows.
+    lowercase_questions: the model was only ever asked in lower case, so questions are lowered before they are written.
     """
 
     image: str = "<image>"
@@ -42,6 +43,7 @@ class TemplateConfig:
     box: str = "<box>"
     point: str = "<point>"
     padding: str = "<pad>"
+    lowercase_questions: bool = False
 
     @property
     def control(self) -> tuple[str, ...]:
@@ -131,7 +133,8 @@ class Template:
             out.image_slots.append((len(out.ids), tokens))
             self._write(out, [self.image_id] * tokens, "image", False)
         elif isinstance(part, str):
-            self._write(out, self.tokenizer.encode(part), role, trained)
+            lowered = self.config.lowercase_questions and role == "user"
+            self._write(out, self.tokenizer.encode(part.lower() if lowered else part), role, trained)
         else:
             self._write(out, self.locations(part), role, trained)
 

@@ -9,7 +9,7 @@ A tower that must explain 64 patches a picture gets 64 lessons a picture, where 
 This
 is what lets a small tower see within minutes on a CPU; a question-only start stays blind for a long time (figures in
 `docs/LOG.md`). Boxes are classified into bins rather than regressed, so that the features carry a location the way the
-decoder will have to say it: as one of `bins` words. The head is thrown away after this stage.
+decoder will have to say it: as one of `bins` words. The head is thrown away after training.
 """
 
 from dataclasses import dataclass
@@ -41,19 +41,28 @@ class DenseBatch:
     boxes: Tensor
 
 
+class DenseHead(nn.Linear):
+    """One linear layer that reads name, colour and box from each patch."""
+
+    def __init__(self, dim: int, names: int, colors: int, bins: int):
+        self.sizes = (names + 1, colors, 4 * bins)
+        super().__init__(dim, sum(self.sizes))
+
+    def read(self, tokens: Float[Tensor, "batch patches dim"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of name, colour and box: (batch, patches, names + 1), (.., colors), (.., 4, bins)."""
+        names, colors, boxes = self(tokens).float().split(self.sizes, dim=-1)
+        return names, colors, boxes.unflatten(-1, (4, -1))
+
+
 class DenseTower(nn.Module):
     """A tower with the dense head on top."""
 
-    def __init__(self, vision: VisionTransformer, names: int, colors: int, bins: int):
+    def __init__(self, vision: VisionTransformer, head: DenseHead):
         super().__init__()
-        self.vision = vision
-        self.sizes = (names + 1, colors, 4 * bins)
-        self.head = nn.Linear(vision.config.dim, sum(self.sizes))
+        self.vision, self.head = vision, head
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of name, colour and box: (batch, patches, names + 1), (.., colors), (.., 4, bins)."""
-        names, colors, boxes = self.head(self.vision(pixels).tokens).float().split(self.sizes, dim=-1)
-        return names, colors, boxes.unflatten(-1, (4, -1))
+        return self.head.read(self.vision(pixels).tokens)
 
 
 def dense_loss(
@@ -77,14 +86,17 @@ def accuracy(logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, "*bat
 
 @dataclass(frozen=True)
 class DenseStep:
-    """`step(model, batch) -> Loss`; the three parts weigh the same per patch."""
+    """`step(model, batch) -> Loss`, per patch; colours and boxes weigh half as much as names."""
 
     ordinal: Tensor
     color_weight: float = 0.5
     box_weight: float = 0.5
 
     def __call__(self, model: DenseTower, batch: DenseBatch) -> Loss:
-        logits = model(batch.pixels)
+        return self.loss(model(batch.pixels), batch)
+
+    def loss(self, logits: tuple[Tensor, Tensor, Tensor], batch: DenseBatch) -> Loss:
+        """Of logits that are already there."""
         name, color, box = dense_loss(logits, batch, self.ordinal)
         total = name + self.color_weight * color + self.box_weight * box
         seen = {

@@ -14,6 +14,7 @@ from showtell.fusion.image_plan import plan_image
 from showtell.instruct.conversation import Conversation, Message, Picture, question
 from showtell.instruct.packing import IGNORE, Document, PackedBatch, pack_row, stack_rows
 from showtell.instruct.step import SupervisedStep
+from showtell.instruct.template import Template, TemplateConfig
 
 BUNDLE = tiny_bundle()
 MODEL, TEMPLATE = BUNDLE.model, BUNDLE.template
@@ -99,6 +100,15 @@ def test_what_a_user_types_is_text() -> None:
     user = [i for i, r in zip(rendered.ids, rendered.roles, strict=True) if r == "user"]
     assert TEMPLATE.tokenizer.decode(user) == "<image><end><loc_3>"
     assert not set(user) & set(TEMPLATE.tokenizer.control_names)
+
+
+def test_questions_are_lowered_where_the_model_knows_no_capitals_and_answers_never() -> None:
+    lowered = Template(TemplateConfig(lowercase_questions=True), TEMPLATE.tokenizer, TEMPLATE.codec)
+    for template, expected in ((lowered, "what is THIS?".lower()), (TEMPLATE, "what is THIS?")):
+        rendered = template.render(question("what is THIS?", answer=("STOP",)))
+        user = [i for i, r in zip(rendered.ids, rendered.roles, strict=True) if r == "user"]
+        said = [i for i, r in zip(rendered.ids, rendered.roles, strict=True) if r == "assistant"]
+        assert template.tokenizer.decode(user) == expected and template.tokenizer.decode(said) == "STOP"
 
 
 def test_unusable_conversations_are_refused() -> None:

@@ -7,7 +7,7 @@ from showtell.core.geometry import Frame
 from showtell.images.processor import Processor, ProcessorConfig
 from showtell.instruct.losses import ordinal_targets
 from showtell.text.coordinates import LocationCodec
-from showtell.vision.dense import IGNORE, DenseStep, DenseTower
+from showtell.vision.dense import IGNORE, DenseHead, DenseStep, DenseTower
 from showtell.vision.dense_targets import DenseScenes, patch_owner, place_map
 from showtell.vision.vit import VisionTransformer, ViTConfig
 from showtell.worlds.scene import Scene, SceneConfig
@@ -57,7 +57,7 @@ def test_a_tower_overfits_one_batch() -> None:
     vision = VisionTransformer(
         ViTConfig(image_size=(48, 48), patch_size=8, dim=32, depth=2, heads=2, mlp_dim=48, stem="conv")
     )
-    tower = DenseTower(vision, len(DATA.names), len(DATA.colors), 16)
+    tower = DenseTower(vision, DenseHead(32, len(DATA.names), len(DATA.colors), 16))
     batch = DATA.collate([DATA.make(i) for i in range(6)])
     step = DenseStep(ordinal_targets(16, 0.7))
     optimizer = torch.optim.AdamW(tower.parameters(), lr=3e-3)
