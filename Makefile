@@ -30,7 +30,7 @@ format: $(VENV)/.test-installed  ## put the code into the house format
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.bench-installed  ## one table a question, ours against a peer in the same run
-	@set -e; for question in bench/*.py; do echo "== $$question"; $(BIN)/python "$$question"; done
+	@set -e; for question in bench/[!_]*.py; do echo "== $$question"; $(BIN)/python "$$question"; done
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -6,12 +6,10 @@ Images per second of one process, times two: training loads them with two worker
 second. The clock counts the processor's time of this process, so that a busy machine blurs the numbers less.
 """
 
-import argparse
-import json
-import sys
 import time
 
 import numpy as np
+from _report import Ratio, make_parser, report
 
 from showtell.worlds.cutouts import load_pack
 from showtell.worlds.language import exchanges
@@ -41,25 +39,14 @@ def question_rate(scene: Scene, pictures: int = PICTURES) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    as_json = parser.parse_args().json
+    options = make_parser(__doc__).parse_args()
     mixed = Scene(SceneConfig(), load_pack())
-    measured = {
-        "scenes of shapes": (rate(Scene(SceneConfig())), GOAL),
-        "mixed scenes": (rate(mixed), WORKERS / 1.5e-3),
-        "eight questions a picture": (question_rate(mixed), WORKERS / 0.4e-3),
-    }
-    rows = [
-        {"name": f"{name} / s", "ratio": ours / goal, "goal": 1.0, "met": ours >= goal, "ours": ours, "peer": goal}
-        for name, (ours, goal) in measured.items()
+    ratios = [
+        Ratio.rate("scenes of shapes / s", rate(Scene(SceneConfig())), GOAL),
+        Ratio.rate("mixed scenes / s", rate(mixed), WORKERS / 1.5e-3),
+        Ratio.rate("pictures with eight questions / s", question_rate(mixed), WORKERS / 0.4e-3),
     ]
-    if as_json:
-        sys.stdout.write(json.dumps({"ratios": rows}) + "\n")
-        return
-    sys.stdout.write(f"{'':32}{'measured':>10}{'goal':>10}{'ratio':>8}\n")
-    for row in rows:
-        sys.stdout.write(f"{row['name']:32}{row['ours']:10.0f}{row['peer']:10.0f}{row['ratio']:8.2f}\n")
+    report("pictures and questions", ratios, as_json=options.json, columns=("measured", "wanted"))
 
 
 if __name__ == "__main__":
