@@ -10,11 +10,12 @@ questions (`language.py`).
 
 from showtell.core.geometry import Box, Point
 from showtell.worlds.facts import Facts, Item, left_to_right, noun
-from showtell.worlds.phrases import NUMBERS, amount, article, is_mass, is_plural
+from showtell.worlds.grammar import NUMBERS, amount, article, is_mass, is_plural
 
 Part = str | Box | Point
 
 NOTHING = "nothing"
+CANNOT_TELL = "i cannot tell that from this picture."
 
 
 def label(item: Item) -> str:

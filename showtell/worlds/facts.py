@@ -8,10 +8,12 @@ has a truth that can be checked. An item's box is the extent of the pixels of it
 covers does not count.
 
 Functions here answer only where people would agree. A relation is `None` when two centres are close or
-diagonal, a comparison when two sizes are alike. Not here: English sentences (`language.py`).
+diagonal, a comparison when two sizes are alike. Not here: English sentences (`answers.py`), questions
+(`language.py`).
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,12 +122,29 @@ def larger(a: Item, b: Item) -> Item | None:
 
 def left_to_right(facts: Facts) -> list[Item]:
     """All items in the order of their centres, the leftmost first; ties go to the upper one."""
-    return sorted(facts.items, key=lambda item: (item.center.x, item.center.y))
+    return leftmost_first(facts.items)
+
+
+def leftmost_first(items: Iterable[Item]) -> list[Item]:
+    """Items in the order of their centres, the leftmost first; ties go to the upper one."""
+    return sorted(items, key=lambda item: (item.center.x, item.center.y))
 
 
 def noun(item: Item) -> str:
     """The colour, where there is one, and the name: 'red star', 'dog', 'yellow sign'."""
     return f"{item.color} {item.name}" if item.color else item.name
+
+
+def spot(facts: Facts, item: Item) -> Point:
+    """A point on the item itself: its middle, or the pixel of it nearest to its middle (a ring has a hole)."""
+    x, y = int(item.center.x), int(item.center.y)
+    if facts.instance_map[y, x] == item.index + 1:
+        return item.center
+    box = item.box
+    window = facts.instance_map[int(box.y1) : int(box.y2), int(box.x1) : int(box.x2)]
+    rows, columns = (window == item.index + 1).nonzero()
+    nearest = int(((rows + box.y1 - y) ** 2 + (columns + box.x1 - x) ** 2).argmin())
+    return Point(float(columns[nearest] + box.x1 + 0.5), float(rows[nearest] + box.y1 + 0.5), facts.frame)
 
 
 def superlative(item: Item, among: list[Item]) -> str | None:

@@ -5,7 +5,7 @@
                    owner[solid] = its number
 
 `owner` is the only truth about what can be seen: boxes are read from it when the picture is finished, and a thing of
-which too little is left is dropped. Not here: which things there are (`scene.py`), how one is drawn (`sprites.py`).
+which too little is left is dropped. Not here: which things there are (`contents.py`), how one is drawn (`sprites.py`).
 """
 
 import numpy as np
@@ -156,7 +156,7 @@ class Layout:
 
 
 def _size_word(i: int, names: list[str], areas: list[float]) -> str | None:
-    """"large" or "small" where exactly two things share a name and differ clearly."""
+    """The word "large" or "small" where exactly two things share a name and differ clearly."""
     same = [j for j, name in enumerate(names) if name == names[i]]
     if len(same) != 2:
         return None

@@ -1,12 +1,13 @@
-"""Phrases: the many ways in which one thing is asked, and the small grammar that English needs.
+"""Phrases: the many ways in which one thing is asked.
 
-Each skill has about a dozen ways to ask; some of each are held out of training (`HELD_OUT`), so that a model can be
-asked in words it was never asked in. A way ending in "?" may lose its question mark, an order may gain a "please".
-`{box}` and `{point}` stand for places in the picture, not for text. Not here: which question is asked, and the answer
-(`language.py`).
+Each way of asking has about a dozen wordings; a few more of each are held out of training (`phrases_heldout.py`). One
+that ends in "?" may lose its question mark, an order may gain a "please". `{box}` and `{point}` stand for places in
+the picture, not for text. Not here: filling a wording in (`wording.py`), which question is asked (`language.py`).
 """
 
-VOWELS = "aeiou"
+from showtell.worlds.grammar import plural
+
+__all__ = ("TRAIN", "plural")
 
 TRAIN: dict[str, tuple[str, ...]] = {
     "caption": (
@@ -274,146 +275,3 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "what is the name of the owner?",
     ),
 }
-
-HELD_OUT: dict[str, tuple[str, ...]] = {
-    "caption": ("give me a caption", "say in one sentence what you see", "what is this a picture of?"),
-    "list": ("name each object, starting at the left", "what things are there from left to right?"),
-    "dense": ("give every object and its box", "box and name all things"),
-    "name": ("what thing is this?", "can you name this object?"),
-    "name_at": ("which thing do you see at {point}?", "say what is at {point}"),
-    "region": ("what do you see in {box}?", "name the object inside {box}"),
-    "color": ("can you tell me what color {the} is?", "what is {the}'s color?", "which color is used for {the}?"),
-    "color_all": ("can you tell me what color the {many} are?", "say the color of the {many}"),
-    "count": ("can you count the {many}?", "give the number of {many}", "how many {many} are shown?"),
-    "exists": ("can {a} be seen?", "tell me if there is {a}", "does {a} appear in the picture?"),
-    "exists_many": ("can any {many} be seen?", "tell me if there are {many}"),
-    "exists_text": ("does the image have a word in it?", "can any text be seen?"),
-    "where": ("what is the position of {a} relative to {b}?", "looking from {b}, on which side is {a}?"),
-    "is_where": ("can {a} be found {rel} {b}?", "tell me if {a} is {rel} {b}"),
-    "what_where": ("what can you find {rel} {b}?", "say what is {rel} {b}"),
-    "which_size": ("which of them is {size}, {a} or {b}?", "name the {size} one: {a} or {b}"),
-    "is_size": ("can you see that {a} is {size} than {b}?", "tell me if {a} is {size} than {b}"),
-    "is_more": ("tell me if there are more {m} than {n}", "do the {m} outnumber the {n}?"),
-    "which_more": ("what do you see more of, {m} or {n}?", "which do you see more often, {m} or {n}?"),
-    "refer": ("can you find {the}?", "put a box on {the}", "what is the box of {the}?"),
-    "point": ("can you point at {the}?", "place a point on {the}"),
-    "read": ("can you read the {thing}?", "what word do you see?", "tell me what the text says"),
-    "outside": (
-        "who made this picture?",
-        "what is the time?",
-        "what is the capital of spain?",
-        "what will happen tomorrow?",
-        "how much does it weigh?",
-        "tell me a story",
-    ),
-}
-
-CANNOT_TELL = "i cannot tell that from this picture."
-
-_PLURALS = {
-    "mouse": "mice",
-    "goose": "geese",
-    "mongoose": "mongooses",
-    "foot": "feet",
-    "tooth": "teeth",
-    "man": "men",
-    "woman": "women",
-    "child": "children",
-    "person": "people",
-    "ox": "oxen",
-    "leaf": "leaves",
-    "wolf": "wolves",
-    "knife": "knives",
-    "loaf": "loaves",
-    "calf": "calves",
-    "shelf": "shelves",
-    "scarf": "scarves",
-    "elf": "elves",
-    "potato": "potatoes",
-    "tomato": "tomatoes",
-    "mango": "mangoes",
-    "volcano": "volcanoes",
-    "buffalo": "buffaloes",
-    "mosquito": "mosquitoes",
-    "cactus": "cacti",
-    "die": "dice",
-    "quiz": "quizzes",
-    "thumbs up": "thumbs up",
-}
-_UNCHANGED = frozenset(
-    "sheep fish deer moose bison shrimp squid salmon trout goldfish jellyfish starfish swordfish clownfish pufferfish "
-    "aircraft spacecraft hovercraft swine reindeer".split()
-)
-PLURAL_ONLY = frozenset(
-    "scissors glasses sunglasses trousers pants jeans shorts binoculars pliers tweezers tongs headphones goggles "
-    "grapes chopsticks noodles fireworks dice stairs clothes beans peas peanuts fries maracas".split()
-)
-MASS = frozenset(
-    "bread cheese rice popcorn garlic ginger broccoli celery lettuce cabbage butter milk water honey sushi spaghetti "
-    "pasta chocolate bacon ham meat corn money furniture tofu cotton candy fire snow grass wheat lightning asparagus "
-    "spinach cauliflower jam tea coffee luggage seaweed bamboo paper soap toast yogurt salad ice".split()
-)
-_SOUNDS_LIKE_YOU = ("uni", "use", "uku", "eu", "ura", "ufo", "one", "ute")
-
-
-def is_plural(name: str) -> bool:
-    """Whether a name is already a plural ('scissors')."""
-    return name.split()[-1] in PLURAL_ONLY
-
-
-def is_mass(name: str) -> bool:
-    """Whether a name takes no 'a' ('bread')."""
-    return name.split()[-1] in MASS
-
-
-def head(phrase: str) -> str:
-    """'the left scissors above the cup' -> 'the left scissors': a phrase without the landmark that it ends in."""
-    for direction in (" left of ", " right of ", " above ", " below "):
-        phrase = phrase.partition(direction)[0]
-    return phrase
-
-
-def agree(question: str, slot: str) -> str:
-    """Put the verb before or after a slot into the plural: 'where is {the}?' -> 'where are {the}?'."""
-    for one, many in (("is", "are"), ("does", "do"), ("has", "have")):
-        question = f" {question}".replace(f" {one} {slot}", f" {many} {slot}")[1:]
-        question = question.replace(f"{slot} {one} ", f"{slot} {many} ").replace(f"{slot} {one}?", f"{slot} {many}?")
-    return question.replace(f"is there {slot}", f"are there {slot}")
-
-
-def plural(noun: str) -> str:
-    """'red star' -> 'red stars', 'mouse' -> 'mice'; names of masses and plurals stay as they are."""
-    if noun in _PLURALS:
-        return _PLURALS[noun]
-    *before, last = noun.split(" ")
-    return " ".join((*before, _plural(last)))
-
-
-def _plural(word: str) -> str:
-    if word in _PLURALS:
-        return _PLURALS[word]
-    if word in _UNCHANGED or word in PLURAL_ONLY or word in MASS:
-        return word
-    if word.endswith(("man",)) and word not in ("human", "german", "shaman", "roman"):
-        return word[:-3] + "men"
-    if word.endswith(("s", "x", "z", "ch", "sh")):
-        return word + "es"
-    if word.endswith("y") and len(word) > 1 and word[-2] not in VOWELS:
-        return word[:-1] + "ies"
-    return word + "s"
-
-
-def article(noun: str) -> str:
-    """'star' -> 'a star', 'orange star' -> 'an orange star', 'bread' -> 'some bread'."""
-    if is_plural(noun) or is_mass(noun):
-        return f"some {noun}"
-    vowel = noun.startswith("hour") or (noun[0] in VOWELS and not noun.startswith(_SOUNDS_LIKE_YOU))
-    return f"an {noun}" if vowel else f"a {noun}"
-
-
-NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-
-
-def amount(number: int, noun: str) -> str:
-    """'a dog', 'two dogs'."""
-    return article(noun) if number == 1 else f"{NUMBERS[number]} {plural(noun)}"

@@ -8,7 +8,7 @@ of hue, saturation and value; a drawn shade is a draw from that region, kept awa
 
 One pair of colour and shape in five is never drawn in the training split (`held_out_pair`): every colour and
 every shape is still seen, and whether a model has learned to compose them can be asked. Not here: where shapes go
-(`scene.py`).
+(`contents.py`).
 """
 
 import colorsys

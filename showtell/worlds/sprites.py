@@ -4,7 +4,7 @@
 
 A sprite is a small window with coverage (`alpha`) and colour already multiplied by it, so that laying it down is one
 multiply and one add, and resampling never drags the colour of invisible pixels into an edge. `solid` (alpha > 1/2) are
-the pixels that the thing owns: boxes and the instance map are made of them. Not here: where it is laid (`scene.py`).
+the pixels that the thing owns: boxes and the instance map are made of them. Not here: where it is laid (`layout.py`).
 """
 
 import math

@@ -3,7 +3,7 @@
 Every word is upper case, 2 to 6 letters. One word in six and one typeface are held out of training, and one training
 word in ten is a random string of letters, so that reading cannot be replaced by remembering the list. The typefaces are
 subsets (A to Z) of fonts under the SIL Open Font License, shipped in `assets/fonts`: a picture does not depend
-on what a machine has installed. Not here: where a word goes and on what plate (`scene.py`).
+on what a machine has installed. Not here: where a word goes and on what plate (`contents.py`).
 """
 
 from functools import lru_cache
