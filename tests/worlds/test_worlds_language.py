@@ -1,6 +1,7 @@
 """Every answer follows from the facts, guessing does not pay, and the English is right."""
 
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,43 +11,49 @@ from worlds_tiny_pack import TinyPack
 
 from showtell.core.errors import ConfigError
 from showtell.core.geometry import Box, Frame, Point, iou
-from showtell.worlds import answers, phrases
-from showtell.worlds.facts import Facts, Item, count, description, larger, noun, relation
-from showtell.worlds.language import SKILLS, Exchange, exchanges, outside, spot
+from showtell.worlds import answers, grammar
+from showtell.worlds.facts import Facts, Item, count, description, larger, noun, relation, spot
+from showtell.worlds.language import SKILLS, Exchange, exchanges, outside
+from showtell.worlds.phrases import TRAIN
+from showtell.worlds.phrases_heldout import HELD_OUT
 from showtell.worlds.related import confusable
 from showtell.worlds.scene import Scene, SceneConfig
 from showtell.worlds.shapes import COLORS, SHAPES, held_out_pair
 
 SCENE = Scene(SceneConfig(), TinyPack())
-PICTURES = [SCENE.sample(11, index)[1] for index in range(120)]
+
+
+@cache
+def pictures() -> tuple[Facts, ...]:
+    """One sample of pictures for all tests."""
+    return tuple(SCENE.sample(11, index)[1] for index in range(80))
 
 
 def rng(key: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def asked(skills: tuple[str, ...] | None = None, phrasings: str = "train") -> list[tuple[Facts, Exchange]]:
+@cache
+def asked(skills: tuple[str, ...] | None = None, phrasings: str = "train") -> tuple[tuple[Facts, Exchange], ...]:
+    """What is asked about these pictures; asked once for all tests."""
     random = rng(3)
-    return [(f, e) for f in PICTURES for e in exchanges(f, random, phrasings, skills=skills)]
+    return tuple((f, e) for f in pictures() for e in exchanges(f, random, phrasings, skills=skills))
 
 
 def text(parts: tuple[str | Box | Point, ...]) -> str:
     return "".join(part if isinstance(part, str) else f"<{type(part).__name__.lower()}>" for part in parts)
 
 
-EVERYTHING = asked()
-
-
 def test_every_skill_is_asked_and_a_picture_gives_eight_different_questions() -> None:
-    assert {exchange.skill for _, exchange in EVERYTHING} == set(SKILLS)
-    for facts in PICTURES[:40]:
+    assert {exchange.skill for _, exchange in asked()} == set(SKILLS)
+    for facts in pictures()[:40]:
         found = exchanges(facts, rng(5))
         assert len({e.question for e in found}) == len(found) <= 8
-    assert len(EVERYTHING) > 7 * len(PICTURES)
+    assert len(asked()) > 7 * len(pictures())
 
 
 def test_text_is_lower_case_but_for_words_that_are_read() -> None:
-    for facts, exchange in EVERYTHING:
+    for facts, exchange in asked():
         written = {item.text for item in facts.items if item.text}
         for part in (*exchange.question, *exchange.answer):
             if isinstance(part, str):
@@ -56,7 +63,7 @@ def test_text_is_lower_case_but_for_words_that_are_read() -> None:
 
 
 def test_the_canonical_answer_is_the_first_accepted_one() -> None:
-    for _, exchange in EVERYTHING:
+    for _, exchange in asked():
         if exchange.accepted:
             assert exchange.answer == (exchange.accepted[0],)
             assert len(set(exchange.accepted)) == len(exchange.accepted)
@@ -67,8 +74,8 @@ def test_the_canonical_answer_is_the_first_accepted_one() -> None:
 @pytest.mark.parametrize("skill", ["exists", "relation", "compare"])
 def test_yes_and_no_are_equally_likely(skill: str) -> None:
     random, said = rng(8), Counter[str]()
-    while sum(said.values()) < 1500:
-        for facts in PICTURES:
+    while sum(said.values()) < 1000:
+        for facts in pictures():
             for exchange in exchanges(facts, random, most=6, skills=(skill,)):
                 if exchange.answer in (("yes",), ("no",)):
                     said[str(exchange.answer[0])] += 1
@@ -85,12 +92,12 @@ def test_what_is_asked_about_exists_exactly_when_the_answer_is_yes() -> None:
 
 
 def test_training_never_asks_about_a_held_out_pair() -> None:
-    for _, exchange in EVERYTHING:
+    for _, exchange in asked():
         question = text(exchange.question)
         for color in COLORS:
             for shape in SHAPES:
                 if held_out_pair(color, shape):
-                    assert f"{color} {shape}" not in question and f"{color} {phrases.plural(shape)}" not in question
+                    assert f"{color} {shape}" not in question and f"{color} {grammar.plural(shape)}" not in question
 
 
 def test_counts_are_true_and_not_mostly_one() -> None:
@@ -107,7 +114,7 @@ def _named_in(question: str, facts: Facts) -> str | None:
     """What of the picture a question names: the longest phrase; a colour before it would make it another thing."""
     words = f" {question.strip('.?')} ".replace(", ", " ")
     for name in sorted(_counts(facts), key=len, reverse=True):
-        for form in (name, phrases.plural(name)):
+        for form in (name, grammar.plural(name)):
             before, found, _ = words.partition(f" {form} ")
             if found and before.split()[-1] not in COLORS:
                 return name
@@ -179,7 +186,7 @@ def test_declining_says_what_is_not_there() -> None:
     outside_seen = 0
     for facts, exchange in asked(("decline",)):
         said = text(exchange.answer)
-        if said == phrases.CANNOT_TELL:
+        if said == answers.CANNOT_TELL:
             outside_seen += 1
             continue
         assert said.startswith("there is no ")
@@ -210,11 +217,11 @@ def test_reading_gives_the_word_in_capitals() -> None:
 
 
 def test_held_out_phrasings_are_new_words_for_the_same_skills() -> None:
-    assert set(phrases.TRAIN) == set(phrases.HELD_OUT)
-    for way, train in phrases.TRAIN.items():
-        assert len(train) >= 8 and len(phrases.HELD_OUT[way]) >= 2
-        assert not set(train) & set(phrases.HELD_OUT[way])
-        slots = [sorted(s for s in _SLOTS if s in question) for question in (*train, *phrases.HELD_OUT[way])]
+    assert set(TRAIN) == set(HELD_OUT)
+    for way, train in TRAIN.items():
+        assert len(train) >= 8 and len(HELD_OUT[way]) >= 2
+        assert not set(train) & set(HELD_OUT[way])
+        slots = [sorted(s for s in _SLOTS if s in question) for question in (*train, *HELD_OUT[way])]
         assert all("{thing}" in s or s == slots[0] for s in (*slots, ["{thing}"])) or way == "read"
     assert {e.skill for _, e in asked(phrasings="heldout")} == set(SKILLS)
 
@@ -225,7 +232,7 @@ _SLOTS = ("{the}", "{a}", "{b}", "{m}", "{n}", "{many}", "{size}", "{rel}", "{bo
 def test_outside_questions_are_declined() -> None:
     for phrasings in ("train", "heldout"):
         exchange = outside(rng(1), phrasings)
-        assert exchange.skill == "decline" and exchange.answer == (phrases.CANNOT_TELL,)
+        assert exchange.skill == "decline" and exchange.answer == (answers.CANNOT_TELL,)
     assert len({text(outside(rng(i)).question) for i in range(60)}) > 12
 
 
@@ -239,7 +246,7 @@ def test_outside_questions_are_declined() -> None:
     ],
 )  # fmt: skip
 def test_plurals(one: str, many: str) -> None:
-    assert phrases.plural(one) == many
+    assert grammar.plural(one) == many
 
 
 @pytest.mark.parametrize(
@@ -251,16 +258,16 @@ def test_plurals(one: str, many: str) -> None:
     ],
 )  # fmt: skip
 def test_articles(noun_: str, said: str) -> None:
-    assert phrases.article(noun_) == said
+    assert grammar.article(noun_) == said
 
 
 def test_the_verb_agrees_with_a_plural_name() -> None:
-    assert phrases.agree("where is {the}?", "{the}") == "where are {the}?"
-    assert phrases.agree("is {a} {rel} {b}?", "{a}") == "are {a} {rel} {b}?"
-    assert phrases.agree("does {a} lie {rel} {b}?", "{a}") == "do {a} lie {rel} {b}?"
-    assert phrases.agree("is it true that {a} is {size} than {b}?", "{a}") == "is it true that {a} are {size} than {b}?"
-    assert phrases.is_plural(phrases.head("the scissors above the cup"))
-    assert not phrases.is_plural(phrases.head("the cup above the scissors"))
+    assert grammar.agree("where is {the}?", "{the}") == "where are {the}?"
+    assert grammar.agree("is {a} {rel} {b}?", "{a}") == "are {a} {rel} {b}?"
+    assert grammar.agree("does {a} lie {rel} {b}?", "{a}") == "do {a} lie {rel} {b}?"
+    assert grammar.agree("is it true that {a} is {size} than {b}?", "{a}") == "is it true that {a} are {size} than {b}?"
+    assert grammar.is_plural(grammar.head("the scissors above the cup"))
+    assert not grammar.is_plural(grammar.head("the cup above the scissors"))
 
 
 def test_a_caption_counts_what_is_alike() -> None:
@@ -302,6 +309,6 @@ def test_the_same_numbers_ask_the_same_questions(index: int, key: int) -> None:
 
 def test_wrong_names_are_told_in_a_sentence() -> None:
     with pytest.raises(ConfigError, match="skill 'colour' is unknown"):
-        exchanges(PICTURES[0], rng(0), skills=("colour",))
+        exchanges(pictures()[0], rng(0), skills=("colour",))
     with pytest.raises(ConfigError, match="phrasings 'test' is unknown"):
-        exchanges(PICTURES[0], rng(0), phrasings="test")
+        exchanges(pictures()[0], rng(0), phrasings="test")
