@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,23 +90,27 @@ def second_question(model: str, picture: Path, first: str, rounds: int) -> float
     return statistics.median(seconds)
 
 
-def main() -> None:
+def options() -> ArgumentParser:
     parser = make_parser(__doc__)
     parser.add_argument("--model", default="pocket", help="pocket, or a folder")
     parser.add_argument("--picture", type=Path, default=SAMPLES / "cat.jpg")
     parser.add_argument("--question", default="what is in the picture?")
     parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    ask = ["-m", "showtell", "ask", str(options.picture), options.question, "--model", options.model, "--json"]
+    return parser
+
+
+def main() -> None:
+    given = options().parse_args()
+    ask = ["-m", "showtell", "ask", str(given.picture), given.question, "--model", given.model, "--json"]
     commands = {
         "import torch": ["-c", "import torch"],
         "import showtell": ["-c", "import showtell"],
         "import all": ["-c", "import showtell; showtell.load"],
         "ask": ask,
     }
-    spent = processes(commands, options.rounds)
+    spent = processes(commands, given.rounds)
     torch, ours, everything, cold = (spent[name] for name in commands)
-    second = second_question(options.model, options.picture, options.question, max(options.rounds, len(QUESTIONS)))
+    second = second_question(given.model, given.picture, given.question, max(given.rounds, len(QUESTIONS)))
     report(
         f"asking, {os.cpu_count()} cores",
         [
@@ -114,7 +119,7 @@ def main() -> None:
             Ratio.limit("second question, s", second, SECOND_SECONDS),
             Ratio.limit("import showtell, s", ours.seconds, torch.seconds + IMPORT_SECONDS),
         ],
-        as_json=options.json,
+        as_json=given.json,
         columns=("measured", "allowed"),
         beside=[
             ("import showtell and all an answer needs, s", everything.seconds, torch.seconds + IMPORT_SECONDS),

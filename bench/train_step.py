@@ -22,6 +22,7 @@ trained on; the peer computes them everywhere, as `LlamaForCausalLM` does. Our l
 import statistics
 import sys
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,15 +199,19 @@ def measure(
     return timed[WARM_UP:]
 
 
-def main() -> None:
+def options() -> ArgumentParser:
     parser = make_parser(__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=8, help="batches timed on each side")
     parser.add_argument("--tokenizer", type=Path, default=PACKAGE / "tokenizer.json")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    return parser
+
+
+def main() -> None:
+    given = options().parse_args()
+    torch.set_num_threads(given.threads)
     run = PocketRun()
-    timed = measure(run, Tokenizer.load(options.tokenizer), options.steps)
+    timed = measure(run, Tokenizer.load(given.tokenizer), given.steps)
 
     def rates(count: str) -> tuple[float, float]:
         """Medians over the steps, a second."""
@@ -214,9 +219,9 @@ def main() -> None:
         return ours, statistics.median(getattr(step, count) / step.peer for step in timed)
 
     report(
-        f"training, {options.threads} threads, {run.answer_batch} pictures a step",
+        f"training, {given.threads} threads, {run.answer_batch} pictures a step",
         [Ratio.rate("trained questions / s", *rates("questions"), GOAL)],
-        as_json=options.json,
+        as_json=given.json,
         columns=("ours, packed", "transformers, padded"),
         beside=[("pictures / s", *rates("pictures")), ("trained tokens / s", *rates("tokens"))],
         notes=[f"{statistics.mean(step.questions / step.pictures for step in timed):.1f} questions a picture"],

@@ -7,6 +7,7 @@ second. The clock counts the processor's time of this process, so that a busy ma
 """
 
 import time
+from argparse import ArgumentParser
 
 import numpy as np
 from _report import Ratio, make_parser, report
@@ -38,15 +39,19 @@ def question_rate(scene: Scene, pictures: int = PICTURES) -> float:
     return WORKERS * pictures / (time.process_time() - start)
 
 
+def options() -> ArgumentParser:
+    return make_parser(__doc__)
+
+
 def main() -> None:
-    options = make_parser(__doc__).parse_args()
+    given = options().parse_args()
     mixed = Scene(SceneConfig(), load_pack())
     ratios = [
         Ratio.rate("scenes of shapes / s", rate(Scene(SceneConfig())), GOAL),
         Ratio.rate("mixed scenes / s", rate(mixed), WORKERS / 1.5e-3),
         Ratio.rate("pictures with eight questions / s", question_rate(mixed), WORKERS / 0.4e-3),
     ]
-    report("pictures and questions", ratios, as_json=options.json, columns=("measured", "wanted"))
+    report("pictures and questions", ratios, as_json=given.json, columns=("measured", "wanted"))
 
 
 if __name__ == "__main__":
