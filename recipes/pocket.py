@@ -27,7 +27,8 @@ from torch import nn
 from showtell.core.checkpoint import load_module
 from showtell.data.loader import Batches
 from showtell.data.sample import sample_rng
-from showtell.engine.loop import Gate, LoopConfig, train
+from showtell.engine.gates import Gate
+from showtell.engine.loop import LoopConfig, train
 from showtell.engine.optim import OptimizerConfig, Part, make_optimizer
 from showtell.engine.schedule import Cosine, WarmupStableDecay
 from showtell.engine.step import TrainingError
@@ -64,6 +65,7 @@ class PocketRun:
     seed: of pictures, questions and weights.
     least_instances: categories of cut-outs with fewer training instances are not drawn.
     vocab_size: of the tokenizer, control and location tokens included.
+    corpus_pictures: pictures whose questions the tokenizer is trained on.
     vision, decoder sizes: see their configs.
     *_steps, *_batch, *_lr: length, pictures a step and peak rate of each stage.
     row_tokens: length of a packed row, picture included.
@@ -73,6 +75,7 @@ class PocketRun:
 
     seed: int = 1
     vocab_size: int = 1792
+    corpus_pictures: int = 6000
     least_instances: int = 5
     image_size: int = 96
     patch_size: int = 12
@@ -302,8 +305,8 @@ def swap_gate(run: PocketRun, data: QuestionScenes, pictures: int = 32) -> Any:
         swapped = PackedBatch(**{**vars(batch), "pixels": batch.pixels.roll(1, 0)})
         wrong = step(model, swapped)  # type: ignore[arg-type]
         values = {
-            "loss": float(right.value) / float(right.weight),
-            "loss_swapped": float(wrong.value) / float(wrong.weight),
+            "loss": float(right.value.detach()) / float(right.weight),
+            "loss_swapped": float(wrong.value.detach()) / float(wrong.weight),
         }
         checks += 1
         if checks > 2 and values["loss_swapped"] - values["loss"] < 0.02:
@@ -322,7 +325,7 @@ def get_tokenizer(run: PocketRun, folder: Path) -> Tokenizer:
     if path.exists():
         return Tokenizer.load(path)
     scene, corpus = run.scene(), []
-    for position in range(6000):
+    for position in range(run.corpus_pictures):
         _, facts = scene.sample(run.seed + 100, position)
         words = [item.text for item in facts.items if item.text]
         for exchange in exchanges(facts, sample_rng(run.seed + 100, position)):
