@@ -58,5 +58,5 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        why = error.strerror or str(error)
+        why = (error.strerror or str(error)).partition(" (")[0]  # Python repeats the address in brackets
         raise ConfigError(f"http://{host}:{port} cannot be opened ({why}); choose another --port or --host") from error
