@@ -20,7 +20,8 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from _report import Ratio, make_parser, report
@@ -32,10 +33,14 @@ QUESTIONS = ("how many cats are there?", "where is the cat?", "is there a car?",
 
 @dataclass(frozen=True)
 class Process:
-    """What a whole process cost: wall-clock seconds and its largest resident set in MB (10^6 bytes)."""
+    """What a whole process cost: wall-clock seconds, largest resident set in MB (10^6 bytes), processor seconds.
+
+    The processor's time, summed over its cores, hardly depends on what else the machine does.
+    """
 
     seconds: float
     megabytes: float
+    work: float
 
 
 def cost(*arguments: str) -> Process:
@@ -55,7 +60,7 @@ def cost(*arguments: str) -> Process:
             said = written.read().decode(errors="replace").strip()
             raise ChildProcessError(f"python {' '.join(arguments)} ended with {child.returncode}: {said}")
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
-    return Process(seconds, usage.ru_maxrss * unit / 1e6)
+    return Process(seconds, usage.ru_maxrss * unit / 1e6, usage.ru_utime + usage.ru_stime)
 
 
 def processes(commands: dict[str, list[str]], rounds: int) -> dict[str, Process]:
@@ -66,13 +71,12 @@ def processes(commands: dict[str, list[str]], rounds: int) -> dict[str, Process]
             spent = cost(*arguments)
             if number:
                 costs[name].append(spent)
-    return {
-        name: Process(
-            statistics.median(spent.seconds for spent in all_spent),
-            statistics.median(spent.megabytes for spent in all_spent),
-        )
-        for name, all_spent in costs.items()
-    }
+    return {name: median(all_spent) for name, all_spent in costs.items()}
+
+
+def median(costs: Sequence[Process]) -> Process:
+    """Each figure's own median."""
+    return Process(*(statistics.median(values) for values in zip(*map(astuple, costs), strict=True)))
 
 
 def second_question(model: str, picture: Path, first: str, rounds: int) -> float:
@@ -125,6 +129,8 @@ def main() -> None:
             ("import showtell and all an answer needs, s", everything.seconds, torch.seconds + IMPORT_SECONDS),
             ("the same, MB", everything.megabytes, None),
             ("import torch, s", torch.seconds, None),
+            ("showtell ask, processor seconds", cold.work, None),
+            ("import torch, processor seconds", torch.work, None),
             ("import torch, MB", torch.megabytes, None),
         ],
     )
