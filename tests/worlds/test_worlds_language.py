@@ -164,8 +164,12 @@ def test_places_are_those_of_the_item_that_is_described() -> None:
 def test_a_box_in_a_question_means_one_thing() -> None:
     for facts, exchange in asked(("region",)):
         (box,) = (part for part in exchange.question if isinstance(part, Box))
-        overlaps = sorted((iou(box, item.box) for item in facts.items), reverse=True)
-        assert overlaps[0] == 1.0 and all(other < 0.6 for other in overlaps[1:])
+        meant = facts.items[exchange.item or 0]
+        assert box == meant.box
+        for other in facts.items:
+            if other is not meant:
+                both = iou(box, other.box) * (box.area + other.box.area) / (1 + iou(box, other.box))
+                assert both <= 0.36 * other.box.area, (meant.name, other.name)
 
 
 def test_lists_and_captions_name_everything() -> None:
