@@ -18,7 +18,7 @@ Not equal. Our tower begins with a convolutional stem (`vision/patch_embed.py`),
 arithmetic as all six blocks above it (190 million multiplications a picture); the peer's begins with one linear layer
 (5 million): ours does more work there. Ours computes logits only where a token is trained on, and smooths the targets
 of location tokens; the peer computes logits everywhere, as `LlamaForCausalLM` does when it is given labels. The peer's
-micro-batches are of 32 rows, the fastest of 16, 32 and 128 where it was tried.
+micro-batches are of 32 rows, the fastest of 16, 32 and 96 where it was tried.
 """
 
 import statistics
