@@ -15,6 +15,7 @@ result of the shipped run is in `showtell/pocket/card.json`, its log beside it.
 
 import argparse
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ class PocketRun:
     see_lr: float = 8e-4
     speak_steps: int = 600
     speak_batch: int = 16
-    answer_steps: int = 7000
+    answer_steps: int = 3400
     answer_batch: int = 16
     lr: float = 1e-3
     row_tokens: int = 224
@@ -152,7 +153,7 @@ def main(
     Args:
         folder: where checkpoints, logs and the exported model go.
         hours: stop after so long, to be resumed by the same command.
-        stage: "all", "train", "export" or "score".
+        stage: "all", "train", "export", "score", or "ship", which copies the model into the package.
         pictures: held-out pictures a split for the card's scores.
         threads: of the arithmetic; 1 when the machine has other work.
     """
@@ -165,6 +166,8 @@ def main(
         export(run, folder)
     if stage in ("all", "score"):
         score(folder / "model", pictures)
+    if stage == "ship":
+        ship(folder / "model")
 
 
 def train_all(run: PocketRun, folder: Path, seconds: float | None) -> bool:
@@ -365,7 +368,25 @@ def export(run: PocketRun, folder: Path) -> Bundle:
     load_module(JointModel(model, dense_head(run)), folder / "answer" / "model.safetensors")
     bundle = assemble(config, model, tokenizer, card(run, model))
     save_bundle(bundle, folder / "model")
+    (folder / "model" / "training.jsonl").write_text(training_log(folder), encoding="utf-8")
     return bundle
+
+
+def training_log(folder: Path) -> str:
+    """The logged steps and checks of all stages, one JSON object a line, in order."""
+    lines = []
+    for stage in ("see", "speak", "answer"):
+        for line in (folder / stage / "log.jsonl").read_text(encoding="utf-8").splitlines():
+            event = json.loads(line)
+            short = {name: round(v, 5) if isinstance(v, float) else v for name, v in event.items() if name != "time"}
+            lines.append(json.dumps({"stage": stage} | short) + "\n")
+    return "".join(lines)
+
+
+def ship(model: Path) -> None:
+    """Copy an exported and scored model into the package."""
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "card.json", "training.jsonl"):
+        shutil.copyfile(model / name, PACKAGE / name)
 
 
 def card(run: PocketRun, model: PrefixVLM) -> dict[str, Any]:
@@ -407,7 +428,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("runs/pocket"))
     parser.add_argument("--hours", type=float)
-    parser.add_argument("--stage", default="all", choices=("all", "train", "export", "score"))
+    parser.add_argument("--stage", default="all", choices=("all", "train", "export", "score", "ship"))
     parser.add_argument("--pictures", type=int, default=300)
     parser.add_argument("--threads", type=int, default=2)
     main(**vars(parser.parse_args()))

@@ -38,6 +38,8 @@ def test_the_recipe_runs_resumes_exports_and_scores(tmp_path: Path) -> None:
     assert (tmp_path / "see" / "checkpoints").exists()
     assert pocket.train_all(replace(TINY, see_steps=1), tmp_path, None)
     pocket.export(TINY, tmp_path)
+    stages = [json.loads(line)["stage"] for line in (tmp_path / "model" / "training.jsonl").open()]
+    assert stages == sorted(stages, key=("see", "speak", "answer").index) and len(set(stages)) == 3
     scores = pocket.score(tmp_path / "model", pictures=2)
     model = load(tmp_path / "model")
     assert model.card["scores"] == json.loads(json.dumps(scores))
