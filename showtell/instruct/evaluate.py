@@ -42,7 +42,7 @@ from showtell.worlds.language import Exchange, exchanges
 from showtell.worlds.phrases import plural
 from showtell.worlds.scene import Scene, SceneConfig
 
-SPLITS = ("val", "composition", "instance", "background", "word", "font", "phrasing")
+SPLITS = ("val", "composition", "instance", "style", "background", "word", "font", "phrasing")
 HELD_OUT_SEED = 1_000_003  # training seeds are small numbers
 CHUNK = 16
 DESCRIPTIONS = ("caption", "list", "dense")

@@ -59,7 +59,7 @@ def _countable(asker: Asker) -> dict[str, list[Item]]:
     if len(shapes) > 1:
         options["shape"] = shapes
         if len(shapes) == len(facts.items):
-            for color in {str(item.color) for item in shapes}:
+            for color in sorted({str(item.color) for item in shapes}):
                 options[f"{color} shape"] = select(facts, None, color)
     if things and not asker.words:
         options["thing"] = things

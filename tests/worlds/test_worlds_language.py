@@ -1,5 +1,8 @@
 """Every answer follows from the facts, guessing does not pay, and the English is right."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from functools import cache
 
@@ -316,3 +319,27 @@ def test_wrong_names_are_told_in_a_sentence() -> None:
         exchanges(pictures()[0], rng(0), skills=("colour",))
     with pytest.raises(ConfigError, match="phrasings 'test' is unknown"):
         exchanges(pictures()[0], rng(0), phrasings="test")
+
+
+def test_questions_do_not_depend_on_the_hash_seed_of_the_process() -> None:
+    """A set of words is walked in another order by every process; a resumed run would then ask other questions."""
+    program = (
+        "import hashlib\n"
+        "from showtell.data.sample import sample_rng\n"
+        "from showtell.worlds.language import exchanges\n"
+        "from showtell.worlds.scene import Scene, SceneConfig\n"
+        "scene = Scene(SceneConfig(shapes_share=1.0))\n"
+        "said = [exchanges(scene.sample(5, i)[1], sample_rng(5, i)) for i in range(120)]\n"
+        "print(hashlib.sha256(repr(said).encode()).hexdigest())\n"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(digests) == 1
