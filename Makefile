@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 HOST   ?= 127.0.0.1
 PORT   ?= 8765
-PICTURE  ?= $(firstword $(wildcard showtell/pocket/samples/*.jpg showtell/pocket/samples/*.png))
-QUESTION ?= what is in the picture?
+PICTURE  ?= showtell/pocket/samples/scene.png
+QUESTION ?= where is the green star?
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
