@@ -2,12 +2,13 @@
 
     showtell train pocket --folder runs/pocket              again: resumes;  --hours 1.5: stops there, resumable
     python -m recipes.pocket --folder runs/pocket
+    python -m recipes.pocket --folder runs/next --start showtell/pocket     the next edition, from this one's weights
 
 Three stages, each in its own folder, each resumable at any step:
 
     1 see     tower + dense head         what covers each patch, its colour, its box          every patch is a lesson
     2 speak   connector + decoder        captions, lists, boxes and names; the tower frozen   language meets pictures
-    3 answer  everything + dense head    all skills, several questions a picture, packed       tower at half the rate
+    3 answer  everything + dense head    all skills, several questions a picture, packed       and dense pictures
 
 and `export`, which writes the model folder with its card, and `score`, which fills in the card's figures. The measured
 result of the shipped run is in `showtell/pocket/card.json`, its log beside it.
@@ -18,7 +19,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,8 @@ class PocketRun:
     row_tokens: length of a packed row, picture included.
     spread: of the ordinal location targets, in bins.
     tower_rate: learning rate of the tower in the last stage, as a fraction.
+    extra: pictures of the last stage that only teach the tower, for each one with questions.
+    again_steps, again_lr: length and peak rate of the last stage when it starts from an earlier edition.
     """
 
     seed: int = 1
@@ -96,7 +99,10 @@ class PocketRun:
     lr: float = 1e-3
     row_tokens: int = 224
     spread: float = 1.0
-    tower_rate: float = 0.5
+    tower_rate: float = 1.0
+    extra: int = 1
+    again_steps: int = 6000
+    again_lr: float = 8e-4
     workers: int = 1
 
     @property
@@ -147,6 +153,7 @@ def main(
     stage: str = "all",
     pictures: int = 300,
     threads: int = 2,
+    start: Path | None = None,
 ) -> None:
     """Train, export and score the pocket model.
 
@@ -156,11 +163,15 @@ def main(
         stage: "all", "train", "export", "score", or "ship", which copies the model into the package.
         pictures: held-out pictures a split for the card's scores.
         threads: of the arithmetic; 1 when the machine has other work.
+        start: a model folder to go on from instead of starting from nothing: the last stage only, on new pictures.
     """
     run = PocketRun()
     folder = Path(folder)
     torch.set_num_threads(threads)
-    if stage in ("all", "train") and not train_all(run, folder, None if hours is None else 3600 * hours):
+    seconds = None if hours is None else 3600 * hours
+    if stage in ("all", "train") and not (
+        again(run, folder, start, seconds) if start else train_all(run, folder, seconds)
+    ):
         return
     if stage in ("all", "export"):
         export(run, folder)
@@ -186,6 +197,25 @@ def train_all(run: PocketRun, folder: Path, seconds: float | None) -> bool:
         and speak(run, folder, model, tokenizer, left())
         and answer(run, folder, JointModel(model, head), tokenizer, left())
     )
+
+
+def again(run: PocketRun, folder: Path, start: Path, seconds: float | None) -> bool:
+    """The last stage once more, from an earlier edition, with pictures it has not seen; the dense head starts anew."""
+    earlier = load_bundle(start)
+    folder.mkdir(parents=True, exist_ok=True)
+    earlier.template.tokenizer.save(folder / "tokenizer.json")
+    for name in ("card.json", "training.jsonl"):
+        shutil.copyfile(start / name, folder / f"earlier_{name}")
+    torch.manual_seed(run.seed)
+    model = JointModel(earlier.model, dense_head(run))
+    seed = again_seed(run, int(earlier.card["edition"]))
+    later = replace(run, seed=seed, answer_steps=run.again_steps, lr=run.again_lr)
+    return answer(later, folder, model, earlier.template.tokenizer, seconds)
+
+
+def again_seed(run: PocketRun, editions: int) -> int:
+    """Seed of the edition after so many, so that no two draw the same pictures."""
+    return run.seed + 10 * editions
 
 
 def dense_scenes(run: PocketRun) -> DenseScenes:
@@ -246,7 +276,7 @@ def speak(run: PocketRun, folder: Path, model: PrefixVLM, tokenizer: Tokenizer, 
 def answer(run: PocketRun, folder: Path, model: JointModel, tokenizer: Tokenizer, seconds: float | None) -> bool:
     """Stage 3: all skills, everything trained, the patches explained as before."""
     asked = questions(run, tokenizer, skills=None, seed=run.seed + 2)
-    data = JointScenes(asked, dense_scenes(run))
+    data = JointScenes(asked, replace(dense_scenes(run), seed=run.seed + 3), run.extra)
     slow_tower = OptimizerConfig(lr=run.lr, parts=(Part(prefix="vlm.vision", lr_scale=run.tower_rate),))
     outcome = train(
         loop(run, run.answer_steps, seconds),
@@ -254,7 +284,7 @@ def answer(run: PocketRun, folder: Path, model: JointModel, tokenizer: Tokenizer
         step=JointStep(supervised(run, asked.template), DenseStep(ordinal_targets(run.bins, run.spread))),
         batches=Batches(data.make, data.collate, batch_size=run.answer_batch, workers=run.workers),
         optimizer=make_optimizer(model, slow_tower),
-        schedule=Cosine(steps=run.answer_steps, warmup=50, floor=0.03),
+        schedule=Cosine(steps=run.answer_steps, warmup=150, floor=0.03),
         folder=folder / "answer",
         gates=[Gate(check=swap_gate(run, asked), every=500, name="swap")],
     )
@@ -366,17 +396,21 @@ def export(run: PocketRun, folder: Path) -> Bundle:
     config = run.bundle(tokenizer)
     model = PrefixVLM(config.model)
     load_module(JointModel(model, dense_head(run)), folder / "answer" / "model.safetensors")
-    bundle = assemble(config, model, tokenizer, card(run, model))
+    before = folder / "earlier_card.json"
+    earlier = json.loads(before.read_text(encoding="utf-8")) if before.exists() else None
+    bundle = assemble(config, model, tokenizer, card(run, model, earlier))
     save_bundle(bundle, folder / "model")
     (folder / "model" / "training.jsonl").write_text(training_log(folder), encoding="utf-8")
     return bundle
 
 
 def training_log(folder: Path) -> str:
-    """The logged steps and checks of all stages, one JSON object a line, in order."""
-    lines = []
-    for stage in ("see", "speak", "answer"):
-        for line in (folder / stage / "log.jsonl").read_text(encoding="utf-8").splitlines():
+    """The logged steps and checks of all stages, earlier editions first, one JSON object a line, in order."""
+    before = folder / "earlier_training.jsonl"
+    lines = before.read_text(encoding="utf-8").splitlines(keepends=True) if before.exists() else []
+    for log in (folder / stage / "log.jsonl" for stage in ("see", "speak", "answer")):
+        stage = log.parent.name if not before.exists() else f"{log.parent.name} again"
+        for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
             event = json.loads(line)
             short = {name: round(v, 5) if isinstance(v, float) else v for name, v in event.items() if name != "time"}
             lines.append(json.dumps({"stage": stage} | short) + "\n")
@@ -389,28 +423,41 @@ def ship(model: Path) -> None:
         shutil.copyfile(model / name, PACKAGE / name)
 
 
-def card(run: PocketRun, model: PrefixVLM) -> dict[str, Any]:
+def history(run: PocketRun, earlier: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """What each edition was trained on, the first one first."""
+    asked = {
+        "answer": run.answer_steps * run.answer_batch,
+        "tower alone": run.answer_steps * run.answer_batch * run.extra,
+    }
+    if earlier is None:
+        first = {"see": run.see_steps * run.see_batch, "speak": run.speak_steps * run.speak_batch, **asked}
+        return [{"edition": 1, "seed": run.seed, "pictures_seen": first}]
+    again = {name: seen * run.again_steps // run.answer_steps for name, seen in asked.items()}
+    editions = earlier["trained_on"]["editions"]
+    return [*editions, {"edition": len(editions) + 1, "seed": again_seed(run, len(editions)), "pictures_seen": again}]
+
+
+def card(run: PocketRun, model: PrefixVLM, earlier: dict[str, Any] | None) -> dict[str, Any]:
     """What the model is; the scores are added by `score`."""
+    editions = history(run, earlier)
     count = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
     return {
         "name": "pocket",
-        "edition": 1,
+        "edition": len(editions),
         "what": "a prefix vision-language model (LLaVA-style) trained from nothing by recipes/pocket.py",
         "parameters": count | {"total": sum(count.values())},
         "image_tokens": run.vision.grid[0] * run.vision.grid[1],
         "coordinates": f"xyxy as {run.bins} location tokens an axis, in the padded square view",
         "trained_on": {
             "pictures": "showtell.worlds.scene, split train: coloured shapes, cut-out photographs, drawings and words",
-            "seeds": {"see": run.seed, "speak": run.seed + 1, "answer": run.seed + 2},
-            "pictures_seen": {
-                "see": run.see_steps * run.see_batch,
-                "speak": run.speak_steps * run.speak_batch,
-                "answer": run.answer_steps * run.answer_batch,
-            },
+            "editions": editions,
         },
         "world": {"image_size": run.image_size, "least_instances": run.least_instances},
         "languages": ["English, lower case"],
-        "limits": "knows only the names, colours and ways of asking of its world; for new objects see scores.instance",
+        "limits": (
+            "knows the names, colours and ways of asking of its made-up world; a photograph of anything else is given "
+            "the nearest of these names; the scores of the split 'instance' say how well it names what it has not seen"
+        ),
         "license": "Apache-2.0",
     }
 
@@ -431,4 +478,5 @@ if __name__ == "__main__":
     parser.add_argument("--stage", default="all", choices=("all", "train", "export", "score", "ship"))
     parser.add_argument("--pictures", type=int, default=300)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=Path)
     main(**vars(parser.parse_args()))

@@ -4,7 +4,8 @@
     x = x + scale2 * mlp(norm2(x))
 
 The residual stream `x` is never normalised on its way; each half reads a normalised copy and adds what it found. The
-scales are identities except in families that train with LayerScale (Touvron et al. 2021; DINOv2).
+scales are identities except in families that train with LayerScale (Touvron et al. 2021; DINOv2), or that normalise
+what each half found once more before it is added (Gemma 2).
 """
 
 from dataclasses import dataclass
@@ -29,9 +30,10 @@ class BlockConfig:
     activation: the MLP's non-linearity.
     gated: SwiGLU-style MLP instead of the plain one.
     mlp_bias: biases in the MLP.
-    norm: "layer" or "rms".
+    norm: "layer", "rms" or "offset_rms".
     norm_eps: added to the variance before the root.
     layer_scale: initial value of a learned per-channel scale on each half; None = no scale.
+    post_norm: normalise the output of each half, in the place of the scale.
     """
 
     attention: AttentionConfig
@@ -42,6 +44,13 @@ class BlockConfig:
     norm: NormKind = "layer"
     norm_eps: float = 1e-6
     layer_scale: float | None = None
+    post_norm: bool = False
+
+    def make_scale(self) -> nn.Module:
+        """What the output of a half passes through before it is added."""
+        if self.post_norm:
+            return make_norm(self.norm, self.attention.dim, self.norm_eps)
+        return nn.Identity() if self.layer_scale is None else LayerScale(self.attention.dim, self.layer_scale)
 
 
 class LayerScale(nn.Module):
@@ -63,11 +72,11 @@ class Block(nn.Module):
         dim = config.attention.dim
         self.norm1 = make_norm(config.norm, dim, config.norm_eps)
         self.attn = Attention(config.attention)
-        self.scale1 = nn.Identity() if config.layer_scale is None else LayerScale(dim, config.layer_scale)
+        self.scale1 = config.make_scale()
         self.norm2 = make_norm(config.norm, dim, config.norm_eps)
         make_mlp = GatedMLP if config.gated else MLP
         self.mlp = make_mlp(dim, config.mlp_dim, config.activation, config.mlp_bias)
-        self.scale2 = nn.Identity() if config.layer_scale is None else LayerScale(dim, config.layer_scale)
+        self.scale2 = config.make_scale()
         self.residual = Tap()
 
     def forward(

@@ -2,7 +2,8 @@
 
     instance map 96 x 96 --(cut into 12 x 12 patches, majority of the covered pixels)--> name, colour, box of each patch
 
-A patch that an item covers by less than a fifth counts as background: its features should not have to guess.
+A patch that an item covers by less than a fifth counts as background: its features should not have to guess. A patch of
+a word also says which letters stand in its left and in its right half: what is read must first be seen.
 """
 
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ class DenseSample:
     names: np.ndarray
     colors: np.ndarray
     boxes: np.ndarray
+    letters: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class DenseScenes:
         square = self.processor.square(pixels, view)
         return DenseSample(square, *self.targets(facts, view))
 
-    def targets(self, facts: Facts, view: ViewTransform) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Name, colour and box of every patch, row-major."""
+    def targets(self, facts: Facts, view: ViewTransform) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Name, colour, box and letters of every patch, row-major."""
         owner = patch_owner(place_map(facts.instance_map, view), self.patch, len(facts.items)).ravel()
         names = np.array([0] + [1 + self.names.index(item.name) for item in facts.items], np.int64)
         colors = [self.colors.index(item.color) if item.color in self.colors else IGNORE for item in facts.items]
@@ -69,7 +71,26 @@ class DenseScenes:
             names[owner],
             np.array([IGNORE, *colors], np.int64)[owner],
             np.array([[IGNORE] * 4, *boxes], np.int64)[owner],
+            self._letters(facts, view, owner),
         )
+
+    def _letters(self, facts: Facts, view: ViewTransform, owner: np.ndarray) -> np.ndarray:
+        """Letters in the left and the right half of every patch of a word's middle rows."""
+        letters = np.full((len(owner), 2), IGNORE, np.int64)
+        columns = view.target.width // self.patch
+        for item in facts.items:
+            if not item.text:
+                continue
+            borders = np.array(item.letters) * view.scale_x + view.offset_x
+            box = view.to_view(item.box)
+            for patch in np.flatnonzero(owner == item.index + 1):
+                row, column = divmod(int(patch), columns)
+                if box.y1 + box.height / 3 < (row + 1) * self.patch and row * self.patch < box.y2 - box.height / 3:
+                    x = (column + np.array((0.25, 0.75))) * self.patch
+                    place = np.searchsorted(borders, x)  # 0 before the word, len(borders) behind it
+                    codes = np.array([0, *(ord(letter) - ord("A") + 1 for letter in item.text), 0])
+                    letters[patch] = codes[place]
+        return letters
 
     def collate(self, samples: Sequence[DenseSample]) -> DenseBatch:
         return DenseBatch(
@@ -77,6 +98,7 @@ class DenseScenes:
             names=torch.from_numpy(np.stack([sample.names for sample in samples])),
             colors=torch.from_numpy(np.stack([sample.colors for sample in samples])),
             boxes=torch.from_numpy(np.stack([sample.boxes for sample in samples])),
+            letters=torch.from_numpy(np.stack([sample.letters for sample in samples])),
         )
 
 

@@ -84,7 +84,9 @@ class Asker:
             pairs = [(color, other) for other in SHAPES if other != shape]
         else:
             pairs = [(other, shape) for other in COLORS if other != color]
+        patterned = {item.name for item in self.facts.items if item.kind == "shape" and not item.color}
         pairs = [pair for pair in pairs if held_out_pair(*pair) == side and not count(self.facts, pair[1], pair[0])]
+        pairs = [pair for pair in pairs if pair[1] not in patterned]  # a star of red and blue: is it a red star?
         return " ".join(self.dice.choice(pairs)) if pairs else None
 
 

@@ -68,13 +68,14 @@ def pattern(kind: str, height: int, width: int, dice: Dice) -> Canvas:
         return canvas
     spread = 90 if kind == "gradient" else 55
     b = np.clip(a + np.array([dice.between(-spread, spread) for _ in range(3)], dtype=np.float32), 0, 255)
-    t = _field(kind, height, width, dice)
+    t = field(kind, height, width, dice)
     canvas = t[None] * (b - a)[:, None, None]
     canvas += a[:, None, None]
     return canvas
 
 
-def _field(kind: str, height: int, width: int, dice: Dice) -> Float32[np.ndarray, "height width"]:
+def field(kind: str, height: int, width: int, dice: Dice) -> Float32[np.ndarray, "height width"]:
+    """How far each pixel is from the first of two colours (0) to the second (1), for every pattern but "plain"."""
     if kind == "noise":
         field = _smooth_noise()[dice.below(8)]
         top, left = dice.below(_TABLE - height + 1), dice.below(_TABLE - width + 1)

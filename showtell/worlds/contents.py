@@ -32,9 +32,10 @@ _SIDES = {
 class Contents:
     """Lays things on a background, as far as the repertoire of a split allows."""
 
-    def __init__(self, repertoire: Repertoire, image_size: int) -> None:
+    def __init__(self, repertoire: Repertoire, image_size: int, patterned_share: float = 0.0) -> None:
         self._may = repertoire
         self._image_size = image_size
+        self._patterned_share = patterned_share
 
     def single(self, layout: Layout, dice: Dice) -> None:
         """One cut-out as in a photograph of it; on a plain ground when it does not stand out from this one."""
@@ -54,11 +55,11 @@ class Contents:
         with_shapes = not self._may.cutouts or self._may.split == "composition" or dice.chance(0.5)
         category = dice.choice(self._may.categories) if self._may.cutouts else None
         first = self._shape(layout, base, dice) if with_shapes else None
-        one_color = dice.chance(0.7)
+        one_color = dice.chance(0.7) and first is not None and first.color is not None
         for _ in range(number):
             size = base * dice.between(0.85, 1.15)
             if first is None and category:
-                sprite = self._cutout(max(size, 0.19 * side), dice, category)
+                sprite = self._cutout(max(size, 0.21 * side), dice, category)
             elif first is None:
                 return
             elif one_color:
@@ -80,7 +81,7 @@ class Contents:
                 if again in self._may.colors_of:
                     sprite = self._shape(layout, size, dice, again)
                 elif again in self._may.cutouts:
-                    sprite = self._cutout(max(size, 0.2 * side), dice, again)
+                    sprite = self._cutout(max(1.15 * size, 0.25 * side), dice, again)
                 else:
                     continue
                 if sprite is not None:
@@ -112,13 +113,16 @@ class Contents:
             if kind == "shapes" or not self._may.cutouts or (kind == "mixed" and dice.chance(0.5)):
                 sprite = self._shape(layout, size, dice)
             else:
-                sprite = self._cutout(max(1.15 * size, 0.22 * self._image_size), dice)
+                sprite = self._cutout(max(1.25 * size, 0.26 * self._image_size), dice)
             if sprite is not None and layout.place(sprite, dice):
                 return
 
     def _shape(self, layout: Layout, side: float, dice: Dice, shape: str | None = None) -> Sprite | None:
-        """A shape in a colour that the background does not have."""
+        """A shape in a colour that the background does not have, or in two of them."""
         shape = shape or dice.choice(tuple(SHAPES))
+        if len(layout.distinct_colors) > 1 and dice.chance(self._patterned_share):
+            first, second = dice.shuffled(layout.distinct_colors)[:2]
+            return shape_sprite(shape, first, side, dice, second)
         colors = [color for color in self._may.colors_of[shape] if color in layout.distinct_colors]
         return shape_sprite(shape, dice.choice(colors), side, dice) if colors else None
 

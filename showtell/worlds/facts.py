@@ -37,7 +37,7 @@ class Item:
     name: str
     """What one calls it: a shape's name, a cut-out's category, "sign" or "word" for words."""
     color: str | None
-    """A colour word where it is safe to ask for it (shapes, the plate of a sign), otherwise None."""
+    """A colour word where it is safe to ask for it (shapes of one colour, the plate of a sign), otherwise None."""
     text: str | None
     """The letters of a word, upper case."""
     size: str | None
@@ -50,6 +50,8 @@ class Item:
     """Which cut-out it is; None for shapes and words."""
     index: int
     """Position in `Facts.items`; `instance_map` holds index + 1."""
+    letters: tuple[float, ...] = ()
+    """x of the borders between the letters of a word, the first and the last included, in pixels of the picture."""
 
 
 @dataclass(frozen=True, kw_only=True)

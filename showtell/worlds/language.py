@@ -41,8 +41,8 @@ class Skill(NamedTuple):
 SKILLS: dict[str, Skill] = {
     "caption": Skill(skills_describing.caption, 1.1, 1),
     "list": Skill(skills_describing.listing, 1.2, 1),
-    "dense": Skill(skills_describing.dense, 0.8, 1),
-    "name": Skill(skills_places.name, 0.9, 2),
+    "dense": Skill(skills_describing.dense, 1.0, 1),
+    "name": Skill(skills_places.name, 1.1, 2),
     "color": Skill(skills_attributes.color, 1.2, 2),
     "count": Skill(skills_attributes.count, 1.5, 2),
     "exists": Skill(skills_attributes.exists, 1.5, 3),
@@ -51,8 +51,8 @@ SKILLS: dict[str, Skill] = {
     "refer": Skill(skills_places.refer, 1.3, 2),
     "region": Skill(skills_places.region, 0.9, 2),
     "point": Skill(skills_places.point, 0.7, 2),
-    "read": Skill(skills_describing.read, 1.6, 1),
-    "decline": Skill(skills_declining.decline, 0.9, 2),
+    "read": Skill(skills_describing.read, 4.0, 1),
+    "decline": Skill(skills_declining.decline, 1.1, 2),
 }
 
 

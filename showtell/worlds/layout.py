@@ -122,7 +122,7 @@ class Layout:
     def finish(self) -> tuple[tuple[Item, ...], UInt8[np.ndarray, "height width"]]:
         """The items that can be seen, numbered without gaps, and which of them owns each pixel."""
         frame = Frame(self.width, self.height)
-        seen: list[tuple[Sprite, Box]] = []
+        seen: list[tuple[Sprite, Box, int]] = []
         for number, ((sprite, x, y), left) in enumerate(zip(self._sprites, self._left, strict=True), start=1):
             x1, y1, x2, y2 = sprite.extent
             if left < sprite.pixels:
@@ -133,11 +133,11 @@ class Layout:
             if left < 20 or min(x2 - x1, y2 - y1) < 5:
                 self._owner[self._owner == number] = 0
                 continue
-            seen.append((sprite, Box(float(x + x1), float(y + y1), float(x + x2), float(y + y2), frame)))
+            seen.append((sprite, Box(float(x + x1), float(y + y1), float(x + x2), float(y + y2), frame), x))
             if len(seen) != number:
                 self._owner[self._owner == number] = len(seen)
-        areas = [box.area for _, box in seen]
-        names = [sprite.name for sprite, _ in seen]
+        areas = [box.area for _, box, _ in seen]
+        names = [sprite.name for sprite, _, _ in seen]
         items = tuple(
             Item(
                 kind=sprite.kind,
@@ -149,8 +149,9 @@ class Layout:
                 center=box.center,
                 instance=sprite.instance,
                 index=i,
+                letters=tuple(x + border for border in sprite.letters),
             )
-            for i, (sprite, box) in enumerate(seen)
+            for i, (sprite, box, x) in enumerate(seen)
         )
         return items, self._owner
 

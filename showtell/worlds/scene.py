@@ -43,7 +43,7 @@ class SceneConfig:
     """Categories of cut-outs with fewer training instances are left out, on every side."""
     empty_share: float = 0.02
     """Pictures of a background alone."""
-    single_share: float = 0.12
+    single_share: float = 0.14
     """Pictures of one cut-out that fills most of the frame."""
     count_share: float = 0.12
     """Pictures of 2 to 8 things of one kind."""
@@ -51,8 +51,10 @@ class SceneConfig:
     """Pictures of shapes only; the rest are cut-outs only or both."""
     cutouts_share: float = 0.20
     """Pictures of cut-outs only."""
-    word_share: float = 0.15
+    word_share: float = 0.22
     """Pictures that also hold a word."""
+    patterned_share: float = 0.2
+    """Shapes in two colours, which no colour word is true of; none where pairs of colour and shape are the point."""
     photo_share: float = 0.35
     """Backgrounds that are photographs, where the pack has any."""
     overlap_share: float = 0.30
@@ -75,7 +77,8 @@ class Scene:
             raise ConfigError(f"image_size {config.image_size} is outside 32..256")
         self.config = config
         self._repertoire = Repertoire(config.split, pack, config.least_instances)
-        self._contents = Contents(self._repertoire, config.image_size)
+        patterned = 0.0 if config.split == "composition" else config.patterned_share
+        self._contents = Contents(self._repertoire, config.image_size, patterned)
         self.names = self._repertoire.names
 
     def sample(self, seed: int, index: int) -> tuple[UInt8[np.ndarray, "height width 3"], Facts]:

@@ -21,7 +21,8 @@ _COUNT_WEIGHT = (0.0, 0.12, 0.55, 0.9, 1.2, 1.6, 2.0, 2.5, 3.0)  # of asking for
 
 def color(asker: Asker) -> Exchange | None:
     """The colour of one thing, or of all things of a kind that have the same."""
-    colored = [item for item in asker.facts.items if item.color]
+    plain = {item.name for item in asker.facts.items if not item.color}  # "the star" could be one of two colours
+    colored = [item for item in asker.facts.items if item.color and item.name not in plain]
     if not colored:
         return None
     item = asker.dice.choice(colored)
@@ -58,7 +59,7 @@ def _countable(asker: Asker) -> dict[str, list[Item]]:
     shapes = [item for item in things if item.kind == "shape"]
     if len(shapes) > 1:
         options["shape"] = shapes
-        if len(shapes) == len(facts.items):
+        if len(shapes) == len(facts.items) and all(item.color for item in shapes):
             for color in sorted({str(item.color) for item in shapes}):
                 options[f"{color} shape"] = select(facts, None, color)
     if things and not asker.words:

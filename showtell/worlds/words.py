@@ -6,6 +6,7 @@ subsets (A to Z) of fonts under the SIL Open Font License, shipped in `assets/fo
 on what a machine has installed. Not here: where a word goes and on what plate (`contents.py`).
 """
 
+import math
 from functools import lru_cache
 from pathlib import Path
 
@@ -48,12 +49,26 @@ def _letters(word: str, font: str, size: int) -> UInt8[np.ndarray, "height width
     return np.asarray(mask, dtype=np.uint8).reshape(mask.size[1], mask.size[0])
 
 
-def letters(word: str, font: str, size: int, angle_deg: float = 0.0) -> UInt8[np.ndarray, "height width"]:
-    """Coverage 0..255 of a word's letters, cropped to them; `size` is the font size in pixels."""
-    mask = _letters(word, font, size)
+@lru_cache(maxsize=4096)
+def _borders(word: str, font: str, size: int) -> tuple[float, ...]:
+    """Where each letter begins, and the last one ends, in pixels from the left of the word's mask."""
+    typeface = _font(font, size)
+    left = typeface.getbbox(word)[0]
+    return tuple(typeface.getlength(word[:i]) - left for i in range(len(word) + 1))
+
+
+def letters(
+    word: str, font: str, size: int, angle_deg: float = 0.0
+) -> tuple[UInt8[np.ndarray, "height width"], tuple[float, ...]]:
+    """Coverage 0..255 of a word's letters, cropped to them, and the x of the borders between them, first and last
+    included (of slanted words: along the middle line). `size` is the font size in pixels."""
+    mask, borders = _letters(word, font, size), _borders(word, font, size)
     if angle_deg:
+        middle = mask.shape[1] / 2
         turned = Image.fromarray(mask).rotate(angle_deg, Image.Resampling.BICUBIC, expand=True)
         mask = np.asarray(turned)
         rows, columns = np.flatnonzero(mask.max(1) > 32), np.flatnonzero(mask.max(0) > 32)
+        shift, shrink = mask.shape[1] / 2 - float(columns[0]), math.cos(math.radians(angle_deg))
+        borders = tuple((x - middle) * shrink + shift for x in borders)
         mask = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return mask
+    return mask, borders

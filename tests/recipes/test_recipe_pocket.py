@@ -48,6 +48,24 @@ def test_the_recipe_runs_resumes_exports_and_scores(tmp_path: Path) -> None:
     assert answer.grid == (3, 3) and 0 < answer.confidence <= 1
 
 
+def test_the_next_edition_starts_from_the_last_one(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert pocket.train_all(TINY, first, None)
+    pocket.export(TINY, first)
+    longer = replace(TINY, again_steps=4)
+    assert not pocket.again(replace(longer, again_steps=500), second, first / "model", 1.0)
+    assert pocket.again(replace(longer, again_steps=1), second, first / "model", None)
+    card = pocket.export(longer, second).card
+    assert card["edition"] == 2
+    editions = card["trained_on"]["editions"]
+    assert [edition["edition"] for edition in editions] == [1, 2] and editions[0]["seed"] != editions[1]["seed"]
+    assert editions[0]["pictures_seen"] == {"see": 4, "speak": 4, "answer": 6, "tower alone": 6}
+    assert editions[1]["pictures_seen"] == {"answer": 8, "tower alone": 8}
+    logged = [json.loads(line)["stage"] for line in (second / "model" / "training.jsonl").open()]
+    assert logged[0] == "see" and logged[-1] == "answer again"
+    assert (second / "tokenizer.json").read_bytes() == (first / "tokenizer.json").read_bytes()
+
+
 def test_a_blind_model_is_stopped(tmp_path: Path) -> None:
     tokenizer = pocket.get_tokenizer(TINY, tmp_path)
     data = pocket.questions(TINY, tokenizer, None, seed=5)

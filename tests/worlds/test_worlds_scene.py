@@ -104,7 +104,7 @@ def test_training_never_draws_what_is_held_out() -> None:
             instances.add(thing.instance)
             words.add(thing.text)
     assert not pairs & set(HELD_OUT_PAIRS)
-    assert colors == set(COLORS) and shapes == set(SHAPES)
+    assert colors == {*COLORS, None} and shapes == set(SHAPES)
     assert not instances & heldout and len(instances) > 20
     assert not words & set(HELD_OUT_WORDS)
     assert "photo" in grounds and not grounds & {"checks", "dots"}
@@ -135,7 +135,7 @@ def test_the_held_out_sets_cover_every_colour_and_shape_and_leave_them_to_traini
 
 
 def test_a_shape_has_the_colour_it_is_said_to_have() -> None:
-    plain = Scene(SceneConfig(noise_share=0, jpeg_share=0, blur_share=0, word_share=0))
+    plain = Scene(SceneConfig(noise_share=0, jpeg_share=0, blur_share=0, word_share=0, patterned_share=0))
     nominal = {color: np.array(shade(color, 0.5, 0.5, 0.5)) for color in COLORS}
     checked, right = 0, 0
     for index in range(150):
@@ -145,6 +145,39 @@ def test_a_shape_has_the_colour_it_is_said_to_have() -> None:
             nearest = sorted(COLORS, key=lambda color: float(np.abs(nominal[color] - seen).sum()))
             checked, right = checked + 1, right + (str(thing.color) in nearest[:2])
     assert checked > 300 and right / checked > 0.97
+
+
+def test_a_shape_of_two_colours_has_no_colour_word_and_both_colours() -> None:
+    scene = Scene(SceneConfig(patterned_share=1.0, word_share=0, noise_share=0, jpeg_share=0, blur_share=0))
+    spreads = []
+    for index in range(60):
+        pixels, facts = scene.sample(4, index)
+        for thing in facts.items:
+            assert thing.color is None
+            own = pixels[facts.instance_map == thing.index + 1].astype(float)
+            spreads.append(own.std(axis=0).max())
+    assert len(spreads) > 100 and np.median(spreads) > 30
+    held_out = Scene(SceneConfig(patterned_share=1.0, split="composition"), PACK)
+    assert all(i.color for n in range(40) for i in held_out.sample(4, n)[1].items if i.kind == "shape")
+
+
+def test_the_borders_between_letters_lie_between_the_letters() -> None:
+    """Between two letters there is less ink than inside of them: summed over many words the borders must show it."""
+    scene = Scene(SceneConfig(word_share=1.0, empty_share=0, noise_share=0, jpeg_share=0, blur_share=0, photo_share=0))
+    at_borders, inside = [], []
+    for index in range(300):
+        _, facts = scene.sample(5, index)
+        for thing in facts.items:
+            if thing.name != "word":
+                assert (thing.text is None) == (thing.letters == ())
+                continue
+            borders = np.array(thing.letters)
+            assert len(borders) == len(str(thing.text)) + 1 and (np.diff(borders) > 1).all()
+            assert abs(borders[0] - thing.box.x1) < 5 and abs(borders[-1] - thing.box.x2) < 5
+            ink = (facts.instance_map == thing.index + 1).sum(axis=0)
+            at_borders += [ink[round(x) - 1 : round(x) + 1].min() for x in borders[1:-1]]
+            inside += [ink[int(a) : int(b) + 1].max() for a, b in pairwise(borders)]
+    assert len(at_borders) > 300 and np.mean(at_borders) < 0.35 * np.mean(inside)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
