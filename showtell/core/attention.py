@@ -34,7 +34,7 @@ class AttentionConfig:
     kv_heads: number of key/value heads; divides `heads`; None means one for each query head.
     head_dim: width of a head; None means dim / heads.
     bias: whether q, k and v have biases.
-    out_bias: whether o has one; None = as `bias`.
+    key_bias, out_bias: whether k and o have one; None = as `bias`.
     qk_norm_eps: epsilon of an RMSNorm of each query and key head; None = no such norm.
     scale: factor of the scores; None = 1 / sqrt(head_dim).
     softcap: bound that the scores approach through tanh; None = unbounded.
@@ -45,6 +45,7 @@ class AttentionConfig:
     kv_heads: int | None = None
     head_dim: int | None = None
     bias: bool = True
+    key_bias: bool | None = None
     out_bias: bool | None = None
     qk_norm_eps: float | None = None
     scale: float | None = None
@@ -78,8 +79,8 @@ def explicit_attention(
     return scores.softmax(dim=-1)
 
 
-class Attention(nn.Module):
-    """Self-attention with optional rotary positions, grouped queries and a key/value cache."""
+class AttentionBase(nn.Module):
+    """The projections and the mixing that self-attention and cross-attention (`core/cross_attention.py`) share."""
 
     def __init__(self, config: AttentionConfig):
         super().__init__()
@@ -88,9 +89,9 @@ class Attention(nn.Module):
         self.head_dim = config.head_dim or config.dim // config.heads
         if self.heads % self.kv_heads:
             raise ValueError(f"{config.heads} query heads cannot be shared by {self.kv_heads} key/value heads evenly")
-        out_bias = config.bias if config.out_bias is None else config.out_bias
+        key_bias, out_bias = (config.bias if b is None else b for b in (config.key_bias, config.out_bias))
         self.q = nn.Linear(config.dim, self.heads * self.head_dim, bias=config.bias)
-        self.k = nn.Linear(config.dim, self.kv_heads * self.head_dim, bias=config.bias)
+        self.k = nn.Linear(config.dim, self.kv_heads * self.head_dim, bias=key_bias)
         self.v = nn.Linear(config.dim, self.kv_heads * self.head_dim, bias=config.bias)
         self.o = nn.Linear(self.heads * self.head_dim, config.dim, bias=out_bias)
         self.q_norm, self.k_norm = (
@@ -99,6 +100,21 @@ class Attention(nn.Module):
         )
         self.scale, self.softcap = config.scale, config.softcap
         self.weights = Tap()
+
+    def split(self, x: Tensor) -> Float[Tensor, "batch heads tokens head_dim"]:
+        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+
+    def mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        if self.kv_heads != self.heads:
+            keys, values = (part.repeat_interleave(self.heads // self.kv_heads, dim=1) for part in (keys, values))
+        if self.weights.active or self.softcap is not None:
+            weights = self.weights(explicit_attention(queries, keys, mask, self.scale, self.softcap))
+            return (weights @ values.float()).to(values.dtype)
+        return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, scale=self.scale)
+
+
+class Attention(AttentionBase):
+    """Self-attention with optional rotary positions, grouped queries and a key/value cache."""
 
     def forward(
         self,
@@ -116,14 +132,3 @@ class Attention(nn.Module):
             keys, values = cache.append(keys, values)
         mixed = self.mix(queries, keys, values, mask)  # (batch, heads, tokens, head_dim)
         return self.o(mixed.transpose(1, 2).flatten(2))
-
-    def split(self, x: Tensor) -> Float[Tensor, "batch heads tokens head_dim"]:
-        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
-
-    def mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        if self.kv_heads != self.heads:
-            keys, values = (part.repeat_interleave(self.heads // self.kv_heads, dim=1) for part in (keys, values))
-        if self.weights.active or self.softcap is not None:
-            weights = self.weights(explicit_attention(queries, keys, mask, self.scale, self.softcap))
-            return (weights @ values.float()).to(values.dtype)
-        return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, scale=self.scale)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from showtell.core.errors import CheckpointError
-from showtell.core.keymap import map_keys
+from showtell.core.keymap import Squeezed, Transposed, map_keys, prefixed, unmap_keys, without_prefix
 
 TABLE = {
     "enc.layer.{}.qkv": ("blocks.{}.q", "blocks.{}.k", "blocks.{}.v"),
@@ -41,3 +41,43 @@ def test_every_mismatch_is_named() -> None:
         map_keys(theirs(), TABLE, WANTED - {"class_token"})
     with pytest.raises(CheckpointError, match="both fill"):
         map_keys(theirs() | {"other": torch.zeros(3)}, TABLE | {"other": "class_token"}, WANTED)
+
+
+def test_the_table_read_backwards_is_the_inverse_to_the_bit() -> None:
+    table = TABLE | {
+        "pos": Squeezed("positions", 1),
+        "probe": Squeezed("class_row", -1),
+        "proj": Transposed("head.weight"),
+    }
+    table.pop("pooler")
+    start = theirs() | {"pos": torch.randn(1, 3, 2), "probe": torch.randn(5), "proj": torch.randn(3, 2)}
+    start.pop("pooler.weight")
+    wanted = WANTED | {"positions", "class_row", "head.weight"}
+    mapped = map_keys(start, table, wanted)
+    assert mapped["positions"].shape == (3, 2) and mapped["class_row"].shape == (1, 5)
+    assert mapped["head.weight"].shape == (2, 3)
+    back = unmap_keys(mapped, table)
+    assert set(back) == set(start)
+    assert all(torch.equal(back[name], tensor) for name, tensor in start.items())
+
+
+def test_the_inverse_refuses_what_it_cannot_write() -> None:
+    with pytest.raises(CheckpointError, match="surprise has no name"):
+        unmap_keys({"surprise": torch.zeros(1)}, TABLE)
+    with pytest.raises(CheckpointError, match="qkv.*joined from several"):
+        unmap_keys({"blocks.0.q.weight": torch.zeros(1, 1)}, TABLE)
+    with pytest.raises(CheckpointError, match="do not split into 3"):
+        map_keys({"enc.layer.0.qkv.weight": torch.zeros(7, 1)}, TABLE, set())
+    with pytest.raises(CheckpointError, match="dimensions of size 1"):
+        map_keys({"pos": torch.zeros(2, 3)}, {"pos": Squeezed("positions", 1)}, {"positions"})
+
+
+def test_a_part_of_a_larger_model_uses_the_same_table() -> None:
+    table = prefixed({"cls": Squeezed("class_token", 1), "q": ("a", "b"), "x": None}, "vision.", "tower.")
+    assert table == {
+        "vision.cls": Squeezed("tower.class_token", 1),
+        "vision.q": ("tower.a", "tower.b"),
+        "vision.x": None,
+    }
+    assert set(without_prefix({"vision.a": torch.zeros(1), "text.b": torch.zeros(1)}, "vision.")) == {"a"}
+    assert set(without_prefix({"a": torch.zeros(1)}, "vision.")) == {"a"}
