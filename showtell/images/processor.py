@@ -62,7 +62,7 @@ class ProcessorConfig:
 class Processed:
     """What the tower is given, and how to map what it says back to the original picture."""
 
-    pixels: Float[Tensor, "3 size size"]
+    pixels: Float[Tensor, "3 height width"]
     view: ViewTransform
 
 

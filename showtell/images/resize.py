@@ -44,6 +44,20 @@ def resize(
     return np.array(Image.fromarray(pixels).resize((width, height), PILLOW[kernel]))
 
 
+def resize_part(
+    pixels: UInt8[np.ndarray, "height width 3"],
+    width: int,
+    height: int,
+    kernel: Kernel,
+    part: tuple[int, int, int, int],
+) -> UInt8[np.ndarray, "part_height part_width 3"]:
+    """The rectangle `part` (x1, y1, x2, y2) of `resize(pixels, width, height, kernel)`."""
+    x1, y1, x2, y2 = part
+    if (height, width) == pixels.shape[:2]:
+        return pixels[y1:y2, x1:x2]
+    return resize(pixels, width, height, kernel)[y1:y2, x1:x2]
+
+
 def box(t: Tensor) -> Tensor:
     return ((t > -0.5) & (t <= 0.5)).to(t.dtype)
 
