@@ -111,6 +111,27 @@ def load_module(module: nn.Module, path: str | Path) -> None:
 def fill_module(module: nn.Module, tensors: Mapping[str, Tensor], where: str = "checkpoint") -> None:
     """`load_module` from tensors already in memory; `where` opens the error message."""
     wanted = module_tensors(module)
+    check_fit(wanted, tensors, where)
+    with torch.no_grad():
+        for name, tensor in wanted.items():
+            tensor.copy_(tensors[name])
+
+
+def adopt_tensors(
+    module: nn.Module, tensors: Mapping[str, Tensor], where: str = "checkpoint", dtype: torch.dtype = torch.float32
+) -> None:
+    """`fill_module` without a copy: the tensors become the parameters, floating ones in `dtype`.
+
+    For a module without tied weights that was built under `torch.device("meta")`, where nothing is drawn and no memory
+    taken: a large model then opens in the time it takes to map its files.
+    """
+    check_fit(module.state_dict(), tensors, where)
+    state = {name: t.to(dtype) if t.is_floating_point() else t for name, t in tensors.items()}
+    module.load_state_dict(state, assign=True)
+
+
+def check_fit(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: str) -> None:
+    """Raise CheckpointError unless both have the same names and shapes."""
     for names, verdict in (
         (sorted(set(wanted) - set(tensors)), "missing from the file"),
         (sorted(set(tensors) - set(wanted)), "unknown to this architecture"),
@@ -126,6 +147,3 @@ def fill_module(module: nn.Module, tensors: Mapping[str, Tensor], where: str = "
                 f"{where}: {name} has shape {list(tensors[name].shape)} where this architecture has "
                 f"{list(tensor.shape)}; the file belongs to another configuration"
             )
-    with torch.no_grad():
-        for name, tensor in wanted.items():
-            tensor.copy_(tensors[name])

@@ -34,6 +34,13 @@ def prefix_mask(prefix: int, length: int) -> Bool[Tensor, "length length"]:
     return mask
 
 
+def window_mask(
+    queries: int, keys: int, window: int, device: torch.device | None = None
+) -> Bool[Tensor, "queries keys"]:
+    """The last `queries` of `keys` positions: each sees nothing that is `window` or more behind it (and all ahead)."""
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).triu(keys - queries - window + 1)
+
+
 def branch_mask(
     documents: Int[Tensor, "batch length"], branches: Int[Tensor, "batch length"]
 ) -> Bool[Tensor, "batch 1 length length"]:

@@ -5,9 +5,14 @@ A dot product of two rotated vectors then depends on the *difference* of their p
 
     angles    (positions, head_dim/2)    ->  cos, sin of shape (positions, head_dim), halves repeated
     rotated = x * cos + rotate_half(x) * sin,      rotate_half([a, b]) = [-b, a]
+
+A model is stretched to longer contexts by turning more slowly: every pair by the same factor ("linear"), or only the
+pairs that turn less than a few times within the length it was first trained on ("llama3").
 """
 
-from typing import NamedTuple
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -21,10 +26,45 @@ class Rotation(NamedTuple):
     sin: Tensor
 
 
-def rope(positions: Int[Tensor, "batch tokens"], head_dim: int, base: float) -> Rotation:
+@dataclass(frozen=True, kw_only=True)
+class RopeScaling:
+    """How the frequencies of a published model were stretched after its first training.
+
+    kind: "linear" divides every frequency by `factor`. "llama3" divides those with fewer than `slow_turns` turns in
+        `original_length` tokens, keeps those with more than `fast_turns`, and blends between.
+    factor: how much slower.
+    slow_turns, fast_turns, original_length: of "llama3".
+    """
+
+    kind: Literal["linear", "llama3"]
+    factor: float
+    slow_turns: float = 1.0
+    fast_turns: float = 4.0
+    original_length: int = 8192
+
+
+def frequencies(
+    head_dim: int, base: float, scaling: RopeScaling | None = None, device: torch.device | None = None
+) -> Float[Tensor, " pairs"]:
+    """Radians a position, for each of the head_dim/2 pairs; float32."""
+    half = torch.arange(0, head_dim, 2, dtype=torch.float32, device=device) / head_dim
+    plain = base**-half
+    if scaling is None:
+        return plain
+    slow = plain / scaling.factor
+    if scaling.kind == "linear":
+        return slow
+    turns = scaling.original_length * plain / (2 * math.pi)
+    kept = ((turns - scaling.slow_turns) / (scaling.fast_turns - scaling.slow_turns)).clamp(0, 1)
+    return (1 - kept) * slow + kept * plain
+
+
+def rope(
+    positions: Int[Tensor, "batch tokens"], head_dim: int, base: float, scaling: RopeScaling | None = None
+) -> Rotation:
     """The rotation of every position; computed in float32 whatever the model's dtype."""
-    half = torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions.device) / head_dim
-    angles = positions[:, None, :, None].float() * base**-half  # (batch, 1, tokens, head_dim/2)
+    turning = frequencies(head_dim, base, scaling, positions.device)
+    angles = positions[:, None, :, None].float() * turning  # (batch, 1, tokens, head_dim/2)
     angles = torch.cat([angles, angles], dim=-1)
     return Rotation(angles.cos(), angles.sin())
 

@@ -4,19 +4,23 @@
 
 `forward` takes *embeddings*, not ids, because half of a vision-language model's sequence never was a word. Which
 position a token has and whom it may see are arguments too: packing, image prefixes and caches differ in nothing else.
+
+The published families differ in the switches of `DecoderConfig` only; `llama.py`, `qwen.py` and `gemma.py` say which.
 """
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from showtell.core.attention import AttentionConfig
+from showtell.core.attention import AttentionConfig, soft_cap
 from showtell.core.block import Block, BlockConfig
+from showtell.core.masks import window_mask
 from showtell.core.mlp import Activation
-from showtell.core.norms import make_norm
-from showtell.core.rope import rope
+from showtell.core.norms import NormKind, make_norm
+from showtell.core.rope import RopeScaling, rope
 from showtell.core.trace import Tap
 from showtell.text.kv_cache import KVCache
 
@@ -30,9 +34,20 @@ class DecoderConfig:
     head_dim: None = dim / heads.
     activation: of the gated MLP.
     rope_base: base of the rotary frequencies.
-    norm_eps: of the RMS norms.
+    rope_scaling: how those were stretched for longer contexts; None = not at all.
+    norm: "rms", or "offset_rms" whose gain is 1 + weight.
+    norm_eps: of the norms.
+    post_norm: each half of a block is normalised once more before it is added.
     tied: the output projection is the embedding matrix.
-    attention_bias: biases in q, k, v, o.
+    attention_bias: biases in q, k, v and, unless `attention_out_bias` says otherwise, o.
+    attention_out_bias: bias in o; None = as `attention_bias`.
+    mlp_bias: biases in the MLP.
+    qk_norm: an RMSNorm over each query and key head.
+    attention_scale: factor of the scores; None = 1 / sqrt(head_dim).
+    attention_softcap, logit_softcap: bounds that the scores and the logits approach through tanh; None = unbounded.
+    embedding_scale: factor of the token embeddings on their way in.
+    window: how many tokens, itself included, a token sees in the layers listed in `windowed`; None = all before it.
+    windowed: numbers of the layers that see through the window.
     """
 
     vocab_size: int
@@ -44,9 +59,67 @@ class DecoderConfig:
     head_dim: int | None = None
     activation: Activation = "silu"
     rope_base: float = 10_000.0
+    rope_scaling: RopeScaling | None = None
+    norm: NormKind = "rms"
     norm_eps: float = 1e-5
+    post_norm: bool = False
     tied: bool = True
     attention_bias: bool = False
+    attention_out_bias: bool | None = None
+    mlp_bias: bool = False
+    qk_norm: bool = False
+    attention_scale: float | None = None
+    attention_softcap: float | None = None
+    logit_softcap: float | None = None
+    embedding_scale: float = 1.0
+    window: int | None = None
+    windowed: tuple[int, ...] = ()
+
+    def block(self) -> BlockConfig:
+        """One of the `depth` blocks."""
+        attention = AttentionConfig(
+            dim=self.dim,
+            heads=self.heads,
+            kv_heads=self.kv_heads,
+            head_dim=self.head_dim,
+            bias=self.attention_bias,
+            out_bias=self.attention_out_bias,
+            qk_norm_eps=self.norm_eps if self.qk_norm else None,
+            scale=self.attention_scale,
+            softcap=self.attention_softcap,
+        )
+        return BlockConfig(
+            attention=attention,
+            mlp_dim=self.mlp_dim,
+            activation=self.activation,
+            gated=True,
+            mlp_bias=self.mlp_bias,
+            norm=self.norm,
+            norm_eps=self.norm_eps,
+            post_norm=self.post_norm,
+        )
+
+
+class Scale(nn.Module):
+    """x * factor, the factor rounded to the dtype of x as the published models round it."""
+
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.tensor(self.factor, dtype=x.dtype, device=x.device)
+
+
+class SoftCap(nn.Module):
+    """Bend x smoothly into (-cap, cap)."""
+
+    def __init__(self, cap: float):
+        super().__init__()
+        self.cap = cap
+
+    def forward(self, x: Tensor) -> Tensor:
+        return soft_cap(x, self.cap)
 
 
 class Decoder(nn.Module):
@@ -58,28 +131,16 @@ class Decoder(nn.Module):
         self.head_dim = config.head_dim or config.dim // config.heads
         self.embedding = nn.Embedding(config.vocab_size, config.dim)
         nn.init.normal_(self.embedding.weight, std=0.02)
-        block = BlockConfig(
-            attention=AttentionConfig(
-                dim=config.dim,
-                heads=config.heads,
-                kv_heads=config.kv_heads,
-                head_dim=config.head_dim,
-                bias=config.attention_bias,
-            ),
-            mlp_dim=config.mlp_dim,
-            activation=config.activation,
-            gated=True,
-            mlp_bias=False,
-            norm="rms",
-            norm_eps=config.norm_eps,
-        )
+        block = config.block()
         self.blocks = nn.ModuleList(Block(block) for _ in range(config.depth))
-        self.norm = make_norm("rms", config.dim, config.norm_eps)
+        self.norm = make_norm(config.norm, config.dim, config.norm_eps)
         self.head = None if config.tied else nn.Linear(config.dim, config.vocab_size, bias=False)
+        self.embedding_scale = nn.Identity() if config.embedding_scale == 1.0 else Scale(config.embedding_scale)
+        self.logit_cap = nn.Identity() if config.logit_softcap is None else SoftCap(config.logit_softcap)
         self.hidden = Tap()
 
     def embed(self, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dim"]:
-        return self.embedding(ids)
+        return self.embedding_scale(self.embedding(ids))
 
     def forward(
         self,
@@ -94,15 +155,25 @@ class Decoder(nn.Module):
             positions: of the given tokens only (not of what the cache already holds).
             mask: True = may look, broadcast to (batch, heads, tokens, keys) with the cached keys first.
         """
-        rotation = rope(positions, self.head_dim, self.config.rope_base)
+        rotation = rope(positions, self.head_dim, self.config.rope_base, self.config.rope_scaling)
+        masks = self.layer_masks(mask, embeddings.shape[1], cache.length if cache else 0)
         x = embeddings
         for i, block in enumerate(self.blocks):
-            x = block(x, mask, rotation, cache.layers[i] if cache else None)
+            x = block(x, masks[i], rotation, cache.layers[i] if cache else None)
         return self.hidden(self.norm(x))
+
+    def layer_masks(self, mask: Tensor | None, queries: int, past: int) -> list[Tensor | None]:
+        """`mask` for every layer, narrowed in those that see through a window."""
+        masks = [mask] * self.config.depth
+        if self.config.window is not None:
+            near = window_mask(queries, past + queries, self.config.window, self.embedding.weight.device)
+            for layer in self.config.windowed:
+                masks[layer] = near if mask is None else mask & near
+        return masks
 
     def logits(self, hidden: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch vocab"]:
         weight = self.embedding.weight if self.head is None else self.head.weight
-        return F.linear(hidden, weight)
+        return self.logit_cap(F.linear(hidden, weight))
 
     def new_cache(self) -> KVCache:
         return KVCache(self.config.depth)
