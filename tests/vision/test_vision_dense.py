@@ -6,10 +6,11 @@ import numpy as np
 import torch
 
 from showtell.core.geometry import Frame
+from showtell.engine.step import Loss
 from showtell.images.processor import Processor, ProcessorConfig
 from showtell.instruct.losses import ordinal_targets
 from showtell.text.coordinates import LocationCodec
-from showtell.vision.dense import IGNORE, DenseHead, DenseStep, DenseTower
+from showtell.vision.dense import IGNORE, DenseBatch, DenseHead, DenseStep, DenseTower
 from showtell.vision.dense_targets import DenseScenes, patch_owner, place_map
 from showtell.vision.vit import VisionTransformer, ViTConfig
 from showtell.worlds.scene import Scene, SceneConfig
@@ -76,13 +77,8 @@ def test_patch_owner_on_a_drawn_map() -> None:
     assert DATA.processor.view(Frame(48, 24)).offset_y == 12
 
 
-def test_a_tower_overfits_one_batch() -> None:
-    torch.manual_seed(0)
-    vision = VisionTransformer(
-        ViTConfig(image_size=(48, 48), patch_size=8, dim=32, depth=2, heads=2, mlp_dim=48, stem="conv")
-    )
-    tower = DenseTower(vision, DenseHead(32, len(DATA.names), len(DATA.colors), 16))
-    batch = DATA.collate([DATA.make(i) for i in range(6)])
+def overfit(tower: DenseTower, batch: DenseBatch) -> Loss:
+    """120 steps on one batch; the last loss."""
     step = DenseStep(ordinal_targets(16, 0.7))
     optimizer = torch.optim.AdamW(tower.parameters(), lr=3e-3)
     for _ in range(120):
@@ -90,6 +86,17 @@ def test_a_tower_overfits_one_batch() -> None:
         optimizer.zero_grad()
         (loss.value / loss.weight).backward()
         optimizer.step()
+    return loss
+
+
+def test_a_tower_overfits_one_batch() -> None:
+    torch.manual_seed(0)
+    vision = VisionTransformer(
+        ViTConfig(image_size=(48, 48), patch_size=8, dim=32, depth=2, heads=2, mlp_dim=48, stem="conv")
+    )
+    tower = DenseTower(vision, DenseHead(32, len(DATA.names), len(DATA.colors), 16))
+    batch = DATA.collate([DATA.make(i) for i in range(6)])
+    loss = overfit(tower, batch)
     assert loss.parts["name_accuracy"] > 0.95 and loss.parts["color_accuracy"] > 0.95
     assert loss.parts["box_within_one"] > 0.9
 
@@ -101,11 +108,5 @@ def test_letters_are_learned_from_the_patches_they_stand_in() -> None:
     data = replace(DATA, scenes=[Scene(SceneConfig(image_size=48, word_share=1.0))])
     batch = data.collate([data.make(i) for i in range(12)])
     assert (batch.letters > 0).sum() > 20
-    step = DenseStep(ordinal_targets(16, 0.7))
-    optimizer = torch.optim.AdamW(tower.parameters(), lr=3e-3)
-    for _ in range(120):
-        loss = step(tower, batch)
-        optimizer.zero_grad()
-        (loss.value / loss.weight).backward()
-        optimizer.step()
+    loss = overfit(tower, batch)
     assert loss.parts["letter_accuracy"] > 0.9
