@@ -11,6 +11,7 @@ pairs that turn less than a few times within the length it was first trained on 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -66,6 +67,21 @@ def rope(
     turning = frequencies(head_dim, base, scaling, positions.device)
     angles = positions[:, None, :, None].float() * turning  # (batch, 1, tokens, head_dim/2)
     angles = torch.cat([angles, angles], dim=-1)
+    return Rotation(angles.cos(), angles.sin())
+
+
+def rope_by_axes(
+    positions: Int[Tensor, "axes batch tokens"], head_dim: int, base: float, sections: Sequence[int]
+) -> Rotation:
+    """M-RoPE (Qwen2-VL: Wang et al. 2024): a token has several positions (time, row, column) and each turns its share.
+
+    The head_dim/2 pairs are cut into `sections`; the first turns by the first axis, the second by the second, and so
+    on, round and round. A word's positions are all equal, which is plain `rope`.
+    """
+    turning = frequencies(head_dim, base, device=positions.device)
+    parts = (positions[..., None].float() * turning).split(list(sections), dim=-1)  # each (axes, batch, tokens, pairs)
+    angles = torch.cat([part[i % len(positions)] for i, part in enumerate(parts)], dim=-1)[:, None]
+    angles = torch.cat([angles, angles], dim=-1)  # (batch, 1, tokens, head_dim)
     return Rotation(angles.cos(), angles.sin())
 
 

@@ -20,7 +20,7 @@ from showtell.core.block import Block, BlockConfig
 from showtell.core.masks import window_mask
 from showtell.core.mlp import Activation
 from showtell.core.norms import NormKind, make_norm
-from showtell.core.rope import RopeScaling, rope
+from showtell.core.rope import RopeScaling, Rotation, rope, rope_by_axes
 from showtell.core.trace import Tap
 from showtell.text.kv_cache import KVCache
 
@@ -35,6 +35,8 @@ class DecoderConfig:
     activation: of the gated MLP.
     rope_base: base of the rotary frequencies.
     rope_scaling: how those were stretched for longer contexts; None = not at all.
+    rope_sections: how many pairs of a head turn by time, row and column, round and round (`rope_by_axes`); None = a
+        token has one position.
     norm: "rms", or "offset_rms" whose gain is 1 + weight.
     norm_eps: of the norms.
     post_norm: each half of a block is normalised once more before it is added.
@@ -60,6 +62,7 @@ class DecoderConfig:
     activation: Activation = "silu"
     rope_base: float = 10_000.0
     rope_scaling: RopeScaling | None = None
+    rope_sections: tuple[int, ...] | None = None
     norm: NormKind = "rms"
     norm_eps: float = 1e-5
     post_norm: bool = False
@@ -145,22 +148,29 @@ class Decoder(nn.Module):
     def forward(
         self,
         embeddings: Float[Tensor, "batch tokens dim"],
-        positions: Int[Tensor, "#batch tokens"],
+        positions: Int[Tensor, "*axes #batch tokens"],
         mask: Tensor | None,
         cache: KVCache | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:
         """Hidden states after the last norm.
 
         Args:
-            positions: of the given tokens only (not of what the cache already holds).
+            positions: of the given tokens only (not of what the cache already holds); three rows of them, (3, batch,
+                tokens), where the decoder has `rope_sections`.
             mask: True = may look, broadcast to (batch, heads, tokens, keys) with the cached keys first.
         """
-        rotation = rope(positions, self.head_dim, self.config.rope_base, self.config.rope_scaling)
+        rotation = self.rotation(positions)
         masks = self.layer_masks(mask, embeddings.shape[1], cache.length if cache else 0)
         x = embeddings
         for i, block in enumerate(self.blocks):
             x = block(x, masks[i], rotation, cache.layers[i] if cache else None)
         return self.hidden(self.norm(x))
+
+    def rotation(self, positions: Int[Tensor, "*axes #batch tokens"]) -> Rotation:
+        config = self.config
+        if config.rope_sections is not None and positions.dim() == 3:
+            return rope_by_axes(positions, self.head_dim, config.rope_base, config.rope_sections)
+        return rope(positions, self.head_dim, config.rope_base, config.rope_scaling)
 
     def layer_masks(self, mask: Tensor | None, queries: int, past: int) -> list[Tensor | None]:
         """`mask` for every layer, narrowed in those that see through a window."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from showtell.core.masks import left_padded_mask
@@ -42,6 +42,8 @@ def generate(
     stop_id: int,
     forbidden: Sequence[int] = (),
     cache: KVCache | None = None,
+    positions: Int[Tensor, "*axes batch tokens"] | None = None,
+    mask: Bool[Tensor, "batch 1 tokens total"] | None = None,
     generator: torch.Generator | None = None,
     on_token: Callable[[list[int]], None] | None = None,
 ) -> list[Generated]:
@@ -51,13 +53,19 @@ def generate(
         prompt: embeddings still to be read.
         valid: which columns are real, over what the cache holds *and* the prompt.
         cache: tokens read before (an image prefix); it is forked, never changed.
+        positions: of the prompt, where they are not simply counted; its last token must be a word, and the new ones
+            count on from there.
+        mask: whom the prompt's tokens see, where that is not simply all before them; new tokens see everything.
         on_token: called with the new ids of each step, one a row; finished rows repeat `stop_id`.
     """
     cache = cache.fork() if cache else decoder.new_cache()
     batch = len(prompt)
-    counts = valid.long().cumsum(dim=1)
-    positions = (counts - 1).clamp_min(0)[:, -prompt.shape[1] :]
-    hidden = decoder(prompt, positions, left_padded_mask(valid, prompt.shape[1]), cache)
+    if positions is None:
+        counts = valid.long().cumsum(dim=1)
+        positions = (counts - 1).clamp_min(0)[:, -prompt.shape[1] :]
+    if mask is None:
+        mask = left_padded_mask(valid, prompt.shape[1])
+    hidden = decoder(prompt, positions, mask, cache)
     done = torch.zeros(batch, dtype=torch.bool, device=prompt.device)
     rows: list[tuple[list[int], list[float]]] = [([], []) for _ in range(batch)]
     stop_probability = [1.0] * batch
@@ -79,6 +87,6 @@ def generate(
         if bool(done.all()) or step + 1 == config.max_tokens:
             break
         valid = torch.cat([valid, valid.new_ones(batch, 1)], dim=1)
-        next_position = positions[:, -1:] + 1 + step
+        next_position = positions[..., -1:] + 1 + step
         hidden = decoder(decoder.embed(chosen[:, None]), next_position, left_padded_mask(valid, 1), cache)
     return [Generated(ids, ps, bool(done[i]), stop_probability[i]) for i, (ids, ps) in enumerate(rows)]
