@@ -5,21 +5,23 @@
     model.safetensors.index.json, model-0000k-...     {"weight_map": {name: file}} and the shards it lists
 
 Which name means what is a family file's business (`KEYS`, `config_from_hf`). Weights that only exist as a pickle
-(`pytorch_model.bin`) are refused: reading a pickle runs code. The readers of single fields live here too, so that every
-family refuses an unsupported value in the same words.
+(`pytorch_model.bin`) are refused: reading a pickle runs code.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
-from showtell.core.checkpoint import fill_module, load_tensors
-from showtell.core.errors import CheckpointError, ConfigError
-from showtell.core.keymap import KeyTable, map_keys
+from showtell.core.checkpoint import adopt_tensors, load_tensors
+from showtell.core.errors import CheckpointError
+from showtell.core.keymap import KeyTable, map_keys, unmap_keys
 from showtell.core.mlp import Activation
+
+M = TypeVar("M", bound=nn.Module)
 
 ONE_FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
 ACTIVATIONS: dict[str, Activation] = {
@@ -73,38 +75,20 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def fill_from(module: nn.Module, tensors: Mapping[str, Tensor], table: KeyTable, where: str) -> None:
-    """Rename `tensors` by `table` and fill `module`, strictly both ways."""
-    fill_module(module, map_keys(tensors, table, set(module.state_dict()), where), where)
+def open_module(make: Callable[[], M], tensors: Mapping[str, Tensor], table: KeyTable, where: str) -> M:
+    """The module that `make` builds, with `tensors` renamed by `table` as its parameters, strictly both ways.
+
+    It is built without memory and adopts what was read, in float32, so opening costs one reading of the file.
+    Parameters without elements (the class token of a tower that has none) are not expected in the checkpoint.
+    """
+    with torch.device("meta"):
+        module = make()
+    empty = {name: torch.zeros(t.shape) for name, t in module.state_dict().items() if not t.numel()}
+    mapped = map_keys(tensors, table, set(module.state_dict()) - set(empty), where)
+    adopt_tensors(module, mapped | empty, where)
+    return module.eval()
 
 
-def require(fields: Mapping[str, Any], name: str, *allowed: object) -> Any:
-    """The value of a field; raises ConfigError when it is none of `allowed` (any value is fine if none are given)."""
-    if name not in fields:
-        raise ConfigError(f"{name}: the configuration does not say; this family needs it")
-    value = fields[name]
-    if allowed and value not in allowed:
-        raise ConfigError(f"{name}: {value!r} is not supported here; supported: {', '.join(map(repr, allowed))}")
-    return value
-
-
-def activation(fields: Mapping[str, Any], name: str = "hidden_act") -> Activation:
-    """Our name of the activation that the field names in Hugging Face's words."""
-    return ACTIVATIONS[require(fields, name, *ACTIVATIONS)]
-
-
-def sides(fields: Mapping[str, Any], name: str = "image_size") -> tuple[int, int]:
-    """(height, width) from a field that holds one number or two."""
-    value = require(fields, name)
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
-        raise ConfigError(f"{name}: {value!r} is neither a side in pixels nor (height, width)")
-    return pair
-
-
-def one_side(fields: Mapping[str, Any], name: str = "patch_size") -> int:
-    """The side of a square given by one number or two equal ones."""
-    height, width = sides(fields, name)
-    if height != width:
-        raise ConfigError(f"{name}: {[height, width]} is not square; only square ones are supported here")
-    return height
+def names_for_hf(module: nn.Module, table: KeyTable) -> dict[str, Tensor]:
+    """The tensors of `module` under the names of `table`: what `open_module` read, bit for bit."""
+    return unmap_keys({name: t for name, t in module.state_dict().items() if t.numel()}, table)
