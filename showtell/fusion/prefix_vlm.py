@@ -70,8 +70,15 @@ class PrefixVLM(nn.Module):
         mask: Tensor,
     ) -> Float[Tensor, "batch tokens dim"]:
         """The decoder's half of `forward`, for callers that already have the connected image tokens."""
-        embeddings = splice(self.decoder.embed(ids), ids, image_tokens, self.config.image_token_id)
-        return self.decoder(embeddings, positions, mask)
+        return self.decoder(self.embed(image_tokens, ids), positions, mask)
+
+    def embed(
+        self, image_tokens: Float[Tensor, "images per_image dim"], ids: Int[Tensor, "batch tokens"]
+    ) -> Float[Tensor, "batch tokens dim"]:
+        """The sequence the decoder reads. A placeholder's own embedding is never looked up: it may have none."""
+        image_id = self.config.image_token_id
+        words = self.decoder.embed(ids.masked_fill(ids == image_id, 0))
+        return splice(words, ids, image_tokens, image_id)
 
     @torch.no_grad()
     def read_images(self, pixels: Float[Tensor, "images 3 height width"]) -> KVCache:
