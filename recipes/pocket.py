@@ -101,7 +101,7 @@ class PocketRun:
     spread: float = 1.0
     tower_rate: float = 1.0
     extra: int = 1
-    again_steps: int = 6000
+    again_steps: int = 5400
     again_lr: float = 8e-4
     workers: int = 1
 
@@ -245,7 +245,7 @@ def see(run: PocketRun, folder: Path, vision: VisionTransformer, head: DenseHead
     outcome = train(
         loop(run, run.see_steps, seconds),
         model=tower,
-        step=DenseStep(ordinal_targets(run.bins, run.spread)),
+        step=DenseStep(ordinal_targets(run.bins, run.spread), letter_weight=2.0),
         batches=Batches(data.make, data.collate, batch_size=run.see_batch, workers=run.workers),
         optimizer=make_optimizer(tower, OptimizerConfig(lr=run.see_lr)),
         schedule=Cosine(steps=run.see_steps, warmup=150, floor=0.05),
@@ -281,7 +281,9 @@ def answer(run: PocketRun, folder: Path, model: JointModel, tokenizer: Tokenizer
     outcome = train(
         loop(run, run.answer_steps, seconds),
         model=model,
-        step=JointStep(supervised(run, asked.template), DenseStep(ordinal_targets(run.bins, run.spread))),
+        step=JointStep(
+            supervised(run, asked.template), DenseStep(ordinal_targets(run.bins, run.spread), letter_weight=2.0)
+        ),
         batches=Batches(data.make, data.collate, batch_size=run.answer_batch, workers=run.workers),
         optimizer=make_optimizer(model, slow_tower),
         schedule=Cosine(steps=run.answer_steps, warmup=150, floor=0.03),
