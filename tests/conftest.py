@@ -10,7 +10,19 @@ import shutil
 
 import jaxtyping
 
-FLOORS = ("core", "images", "text", "data", "worlds", "engine", "metrics", "vision", "fusion", "instruct")
+FLOORS = (
+    "core",
+    "images",
+    "text",
+    "data",
+    "worlds",
+    "engine",
+    "metrics",
+    "vision",
+    "contrastive",
+    "fusion",
+    "instruct",
+)
 jaxtyping.install_import_hook([f"showtell.{floor}" for floor in FLOORS], "runtime_types.checked")
 
 import pytest  # noqa: E402

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from showtell.contrastive.text_tower import TextTower, TextTowerConfig
 from showtell.core.trace import Tap
-from showtell.vision.siglip2 import PatchList
+from showtell.vision.siglip2 import NaFlexTransformer, PatchList
 from showtell.vision.vit import VisionTransformer, ViTConfig
 
 
@@ -67,10 +67,11 @@ class Similarity(nn.Module):
 class DualEncoder(nn.Module):
     """An image tower and a text tower in one space."""
 
-    def __init__(self, config: DualEncoderConfig, vision: VisionTransformer):
+    def __init__(self, config: DualEncoderConfig):
         super().__init__()
         self.config = config
-        self.vision, self.text = vision, TextTower(config.text)
+        self.vision = (NaFlexTransformer if config.native else VisionTransformer)(config.vision)
+        self.text = TextTower(config.text)
         self.image_projection = project(config.vision.dim, config.projection_dim)
         self.text_projection = project(config.text.dim, config.projection_dim)
         self.similarity = Similarity(config.biased)

@@ -106,13 +106,14 @@ class TextTower(nn.Module):
 
 
 def causal_and_valid(ids: Tensor, valid: Tensor | None) -> Tensor:
-    """Earlier tokens that are not padding; every token sees itself."""
+    """Earlier tokens that are not padding; a token that has none (padding on the left) sees itself."""
     length = ids.shape[1]
     mask = causal_mask(length, length, ids.device)
     if valid is None:
         return mask
     itself = torch.eye(length, dtype=torch.bool, device=ids.device)
-    return (mask & valid[:, None, :] | itself)[:, None]  # (batch, 1, tokens, tokens)
+    seen = mask & valid[:, None, :]  # (batch, tokens, tokens)
+    return (seen | itself & ~seen.any(dim=2, keepdim=True))[:, None]  # (batch, 1, tokens, tokens)
 
 
 def only_valid(ids: Tensor, valid: Tensor | None) -> Tensor | None:
