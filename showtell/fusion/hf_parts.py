@@ -131,6 +131,11 @@ def open_vlm(
     return open_module(make, tensors, table, where)
 
 
+def moved(table: KeyTable, old: str, new: str) -> dict[str, Target]:
+    """`table` with `new` in the place of `old` at the beginning of each of their names that has it."""
+    return {new + n.removeprefix(old) if n.startswith(old) else n: target for n, target in table.items()}
+
+
 def model_keys(vision: KeyTable, bridge: KeyTable, decoder: KeyTable) -> dict[str, Target]:
     """The table of a model of the LLaVA kind, in the one layout."""
     return {

@@ -1,10 +1,15 @@
 """How many tokens a picture costs, on which grid — decided once, from its size alone, before a pixel is decoded.
 
 Tokenising, truncation, packing, positions, costs and coordinates all read this one object, so "image features and image
-tokens do not match" cannot be said. Today: one fixed-size view a picture. Tiles and native resolution will be further
-ways to make the same object.
+tokens do not match" cannot be said. `ImagePlan` is that of one fixed-size view a picture:
 
     640 x 427 photograph -> 96 x 96 view -> 8 x 8 grid of 12-pixel patches -> 64 tokens
+
+Families that cut a picture into tiles or keep its size say in their files how many tokens come of it (`idefics3.py`,
+`anyres.py`, `qwen2_vl.py`); what all of them hand to the prompt is an `ImageLayout`: runs of image tokens, and the
+words between them.
+
+    <row_1_col_1> 64 tokens <row_1_col_2> 64 tokens \\n <global-img> 64 tokens
 """
 
 from dataclasses import dataclass
@@ -29,6 +34,39 @@ class ImagePlan:
     @property
     def tokens(self) -> int:
         return self.grid[0] * self.grid[1]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A run of image tokens.
+
+    before: the words that announce it.
+    tokens: how many.
+    """
+
+    before: str
+    tokens: int
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """How a picture stands in the prompt.
+
+    pieces: its runs of tokens, in order.
+    after: the words that close it.
+    """
+
+    pieces: tuple[Piece, ...]
+    after: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """Image tokens, words not counted."""
+        return sum(piece.tokens for piece in self.pieces)
+
+    def text(self, mark: str = "<image>") -> str:
+        """The picture as it is written in a prompt, `mark` standing for one image token."""
+        return "".join(piece.before + mark * piece.tokens for piece in self.pieces) + self.after
 
 
 def plan_image(source: Frame, vision: ViTConfig) -> ImagePlan:
