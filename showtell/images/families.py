@@ -13,22 +13,28 @@ The pixels are those of the reference's Pillow classes. Its torchvision classes 
 arithmetic and differ from them by about one grey level; names with that ending are read as the Pillow class.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from showtell.core.errors import ConfigError
+from showtell.images.anyres import AnyResConfig, AnyResProcessor
 from showtell.images.fixed import FixedConfig, FixedProcessor
-from showtell.images.levels import Levels
+from showtell.images.native import BlockConfig, BlockProcessor, FlexConfig, FlexProcessor
 from showtell.images.normalize import CLIP_MEAN, CLIP_STD, HALF_MEAN, HALF_STD
-from showtell.images.placement import Color
-from showtell.images.resize import Kernel
-from showtell.images.steps import CenterCrop, LongestEdge, PadSquare, ShortestEdge, Step, Stretch
+from showtell.images.settings import Settings, extent, kernel, levels, mean_color, resize_step
+from showtell.images.steps import (
+    BetweenEdges,
+    CenterCrop,
+    EvenLongestEdge,
+    LongestEdge,
+    PadSquare,
+    ShortestEdge,
+    Step,
+)
+from showtell.images.tiles import QuarterConfig, QuarterProcessor, TileConfig, TileProcessor
 
-Settings = Mapping[str, Any]
-AnyProcessor = FixedProcessor
+AnyProcessor = FixedProcessor | TileProcessor | QuarterProcessor | AnyResProcessor | BlockProcessor | FlexProcessor
 
-KERNELS: dict[int, Kernel] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box"}
 # Said by some files and without influence on one picture that was decoded here: names, and the form of the reference's
 # input and output.
 SILENT = {
@@ -97,52 +103,85 @@ def letterbox(settings: Settings) -> FixedProcessor:
     return FixedProcessor(FixedConfig(steps=steps, resample=kernel(settings), levels=levels(settings)))
 
 
-def resize_step(settings: Settings) -> Step:
-    size = settings.get("image_size", settings["size"])
-    if isinstance(size, int) and not settings["default_to_square"]:
-        size = {"shortest_edge": size}
-    if isinstance(size, Mapping) and set(size) == {"shortest_edge"}:
-        return ShortestEdge(shortest=size["shortest_edge"])
-    return Stretch(**extent({"size": size}, "size"))
-
-
-def extent(settings: Settings, name: str) -> dict[str, int]:
-    """{"height", "width"}, also from one number or a (height, width) pair."""
-    value = settings[name]
-    if isinstance(value, int):
-        value = (value, value)
-    if isinstance(value, list | tuple) and len(value) == 2:
-        value = {"height": value[0], "width": value[1]}
-    if not isinstance(value, Mapping) or set(value) != {"height", "width"}:
-        raise ConfigError(f"{name}: {value!r} is read here only as a height and a width")
-    return dict(value)
-
-
-def kernel(settings: Settings) -> Kernel:
-    if settings["resample"] not in KERNELS:
-        raise ConfigError(f"resample: kernel {settings['resample']!r} is not one of Pillow's {sorted(KERNELS)}")
-    return KERNELS[settings["resample"]]
-
-
-def levels(settings: Settings) -> Levels:
-    """Rescaling and normalising, each when its switch is on."""
-    scale = settings["rescale_factor"] if settings["do_rescale"] else 1.0
-    mean, std = (tuple(map(float, settings[name])) for name in ("image_mean", "image_std"))
-    if not settings["do_normalize"]:
-        mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    return Levels(
-        scale=scale,
-        shift=-1.0 if settings.get("rescale_offset") else 0.0,
-        mean=mean,
-        std=std,
-        std_twice=bool(settings.get("include_top")),
+def tiled(settings: Settings) -> TileProcessor:
+    """Stretched to whole tiles, the whole picture last: Idefics3, SmolVLM."""
+    size, steps = settings["size"], list[Step]()
+    if settings["do_resize"]:
+        longest = set(size) == {"longest_edge"}
+        steps.append(EvenLongestEdge(longest=size["longest_edge"]) if longest else resize_step(settings))
+    return TileProcessor(
+        TileConfig(
+            steps=tuple(steps),
+            tile=settings["max_image_size"]["longest_edge"],
+            split=settings["do_image_splitting"],
+            resample=kernel(settings),
+            levels=levels(settings),
+        )
     )
 
 
-def mean_color(settings: Settings) -> Color:
-    """The mean as grey levels: a margin of it is near zero after normalising."""
-    red, green, blue = (int(value * 255) for value in settings["image_mean"])
-    return red, green, blue
+def quartered(settings: Settings) -> QuarterProcessor:
+    """Any extent between two edges, with or without quarters: Idefics2."""
+    size, steps = settings["size"], list[Step]()
+    if settings["do_resize"]:
+        edges = set(size) == {"shortest_edge", "longest_edge"}
+        between = BetweenEdges(shortest=size["shortest_edge"], longest=size["longest_edge"]) if edges else None
+        steps.append(between or resize_step(settings))
+    split = settings["do_image_splitting"]
+    return QuarterProcessor(
+        QuarterConfig(steps=tuple(steps), split=split, resample=kernel(settings), levels=levels(settings))
+    )
+
+
+def any_resolution(settings: Settings) -> AnyResProcessor:
+    """The grid that fits best, with margins: LLaVA-NeXT, LLaVA-OneVision."""
+    inner = fixed({**settings, "do_pad": False}).config
+    size = resize_step(settings)
+    whole = (size.shortest, size.shortest) if isinstance(size, ShortestEdge) else (size.height, size.width)
+    crop = extent(settings, "crop_size")["height"] if settings.get("crop_size") else whole[0]
+    return AnyResProcessor(
+        AnyResConfig(
+            grids=tuple((height, width) for height, width in settings["image_grid_pinpoints"]),
+            tile=crop,
+            whole=whole,
+            steps=inner.steps,
+            margin=mean_color(settings),
+            resample=inner.resample,
+            levels=inner.levels,
+        )
+    )
+
+
+def blocks(settings: Settings) -> BlockProcessor:
+    """Native resolution in blocks of patches: Qwen2-VL, Qwen2.5-VL."""
+    size = {"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 1280, **settings.get("size", {})}
+    if not settings["do_resize"] or set(size) != {"shortest_edge", "longest_edge"}:
+        raise ConfigError(f"size: {size} with do_resize={settings['do_resize']} is not two areas in pixels")
+    return BlockProcessor(
+        BlockConfig(
+            patch_size=settings["patch_size"],
+            merge_size=settings["merge_size"],
+            moments=settings["temporal_patch_size"],
+            min_pixels=settings.get("min_pixels", size["shortest_edge"]),
+            max_pixels=settings.get("max_pixels", size["longest_edge"]),
+            resample=kernel(settings),
+            levels=levels(settings),
+        )
+    )
+
+
+def flexible(settings: Settings) -> FlexProcessor:
+    """Native resolution up to a number of patches: SigLIP 2 NaFlex."""
+    if not settings["do_resize"]:
+        raise ConfigError("do_resize: patches need a resized picture; False is not known here")
+    return FlexProcessor(
+        FlexConfig(
+            patch_size=settings["patch_size"],
+            max_patches=settings["max_num_patches"],
+            resample=kernel(settings),
+            levels=levels(settings),
+        )
+    )
 
 
 BASE: Settings = {
@@ -154,6 +193,14 @@ CROP: Settings = {
     "size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}, "do_center_crop": True,
     "default_to_square": False,
 }  # fmt: skip
+
+TILED: Settings = {
+    **HALF, "size": {"longest_edge": 4 * 364}, "max_image_size": {"longest_edge": 364}, "resample": 1,
+    "do_image_splitting": True,
+}  # fmt: skip
+TILING = ("do_image_splitting", "max_image_size", "do_pad")
+NEXT_GRIDS = ((336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008))
+ONEVISION_GRIDS = tuple((384 * rows, 384 * columns) for rows in range(1, 7) for columns in range(1, 7))
 
 KINDS: dict[str, Kind] = {
     "CLIP": Kind(build=fixed, defaults=CROP),
@@ -167,6 +214,38 @@ KINDS: dict[str, Kind] = {
         build=fixed,
         defaults={**HALF, "size": 346, "crop_size": 289, "include_top": True},
         own=("rescale_offset", "include_top"),
+    ),
+    "Idefics2": Kind(
+        build=quartered,
+        defaults={
+            **HALF,
+            "size": {"shortest_edge": 378, "longest_edge": 980},
+            "resample": 2,
+            "do_image_splitting": False,
+        },
+        own=("do_image_splitting", "do_pad"),
+    ),
+    "Idefics3": Kind(build=tiled, defaults=TILED, own=TILING),
+    "SmolVLM": Kind(build=tiled, defaults=TILED, own=TILING),
+    "LlavaNext": Kind(
+        build=any_resolution,
+        defaults={**CROP, "image_grid_pinpoints": NEXT_GRIDS},
+        own=("image_grid_pinpoints", "do_pad"),
+    ),
+    "LlavaOnevision": Kind(
+        build=any_resolution,
+        defaults={"size": 384, "image_grid_pinpoints": ONEVISION_GRIDS},
+        own=("image_grid_pinpoints", "do_pad"),
+    ),
+    "Qwen2VL": Kind(
+        build=blocks,
+        defaults={"patch_size": 14, "temporal_patch_size": 2, "merge_size": 2},
+        own=("patch_size", "temporal_patch_size", "merge_size", "min_pixels", "max_pixels"),
+    ),
+    "Siglip2": Kind(
+        build=flexible,
+        defaults={**HALF, "resample": 2, "patch_size": 16, "max_num_patches": 256},
+        own=("patch_size", "max_num_patches"),
     ),
     "Janus": Kind(build=letterbox, defaults={"size": 384, "min_size": 14, "do_pad": True}, own=("do_pad", "min_size")),
 }

@@ -6,6 +6,7 @@
     LLaVA     PadSquare(mean colour), ShortestEdge(336), CenterCrop(336, 336)      when its `do_pad` is on
     Janus     LongestEdge(384), PadSquare(mean colour)
     Idefics2  BetweenEdges(378, 980)                         the extent follows the picture
+    Idefics3  EvenLongestEdge(1456)                          before it is cut into tiles
 
 A step turns the extent of a picture into a `Placement`. The roundings are the reference's, one by one, because a
 picture one pixel wider is a different picture: CLIP rounds the longer side down, Janus rounds half to even, and
@@ -57,6 +58,24 @@ class LongestEdge:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvenLongestEdge:
+    """The longer side becomes `longest`, also upwards; the shorter is made even; then nothing above `at_most`."""
+
+    longest: int
+    at_most: int = 4096
+
+    def place(self, frame: Frame) -> Placement:
+        width, height = _scaled_to(frame.width, frame.height, self.longest)
+        if frame.width >= frame.height:
+            height = max(height + height % 2, 1)
+        else:
+            width = max(width + width % 2, 1)
+        if max(width, height) > self.at_most:
+            width, height = _scaled_to(width, height, self.at_most)
+        return Placement.stretch(frame, max(width, 1), max(height, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
 class BetweenEdges:
     """Shrunk until the longer side is at most `longest`; then each side at least `shortest`, at the cost of shape."""
 
@@ -64,12 +83,16 @@ class BetweenEdges:
     longest: int
 
     def place(self, frame: Frame) -> Placement:
-        width, height, shape = frame.width, frame.height, frame.width / frame.height
-        if width >= height and width > self.longest:
-            width, height = self.longest, int(self.longest / shape)
-        elif height > width and height > self.longest:
-            width, height = int(self.longest * shape), self.longest
+        width, height = frame.width, frame.height
+        if max(width, height) > self.longest:
+            width, height = _scaled_to(width, height, self.longest)
         return Placement.stretch(frame, max(width, self.shortest), max(height, self.shortest))
+
+
+def _scaled_to(width: int, height: int, longest: int) -> tuple[int, int]:
+    """The longer side exactly `longest`, the other in the same shape, rounded down."""
+    shape = width / height
+    return (longest, int(longest / shape)) if width >= height else (int(longest * shape), longest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +119,7 @@ class PadSquare:
         return Placement.window(frame, left, top, side, side, self.fill)
 
 
-Step = Stretch | ShortestEdge | LongestEdge | BetweenEdges | CenterCrop | PadSquare
+Step = Stretch | ShortestEdge | LongestEdge | EvenLongestEdge | BetweenEdges | CenterCrop | PadSquare
 
 
 def place_all(steps: Sequence[Step], frame: Frame) -> tuple[Placement, ...]:

@@ -24,7 +24,9 @@ def test_an_old_and_a_new_file_declare_the_same_processor() -> None:
         "do_pad": None,
     }
     assert processor_from_hf(old) == processor_from_hf(new)
-    assert processor_from_hf(old).config.steps == (
+    config = processor_from_hf(old).config
+    assert isinstance(config, FixedConfig)
+    assert config.steps == (
         ShortestEdge(shortest=224),
         CenterCrop(crop_height=224, crop_width=224),
     )

@@ -16,6 +16,7 @@ from PIL import Image
 
 from showtell.images.decode import Limits, decode
 from showtell.images.families import processor_from_hf
+from showtell.images.fixed import FixedProcessor
 
 ANY_SIZE = Limits(min_side=1)
 EXTENTS = [(37, 53), (96, 41), (33, 33), (121, 50), (5, 9), (50, 121), (31, 1), (1, 40)]
@@ -60,6 +61,12 @@ def tensors_of(reference: Any, picture: Any, form: str = "pt") -> Any:
     return (made["pixel_values"] if hasattr(made, "keys") else made)[0]
 
 
+def ours_of(settings: dict[str, Any]) -> FixedProcessor:
+    processor = processor_from_hf(settings)
+    assert isinstance(processor, FixedProcessor)
+    return processor
+
+
 def saved(reference: Any, folder: Path) -> dict[str, Any]:
     reference.save_pretrained(folder)
     settings: dict[str, Any] = json.loads((folder / "preprocessor_config.json").read_text())
@@ -73,7 +80,7 @@ def colors(height: int, width: int) -> np.ndarray:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_family_is_equal_to_the_last_bit(kind: str, tmp_path: Path) -> None:
     reference = reference_of(kind)
-    ours = processor_from_hf(saved(reference, tmp_path))
+    ours = ours_of(saved(reference, tmp_path))
     for height, width in EXTENTS:
         image = Image.fromarray(colors(height, width))
         theirs = tensors_of(reference, image)
@@ -88,7 +95,7 @@ def test_grey_levels_are_equal_before_any_number_is_made(kind: str) -> None:
     reference = reference_of(
         kind, do_rescale=False, do_normalize=False, **({"include_top": False} if "eff" in kind else {})
     )
-    ours = processor_from_hf({**reference.to_dict(), "rescale_offset": False})
+    ours = ours_of({**reference.to_dict(), "rescale_offset": False})
     for height, width in EXTENTS:
         picture = decode(colors(height, width), ANY_SIZE)
         theirs = tensors_of(reference, Image.fromarray(picture.pixels), "np")
@@ -124,7 +131,7 @@ def test_every_kind_of_file_has_the_same_pixels(name: str) -> None:
     for kind in ("clip", "siglip"):
         reference = reference_of(kind)
         theirs = tensors_of(reference, Image.open(BytesIO(data)))
-        assert torch.equal(processor_from_hf(reference.to_dict())(decode(data)).pixels, theirs)
+        assert torch.equal(ours_of(reference.to_dict())(decode(data)).pixels, theirs)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -135,7 +142,7 @@ def test_a_turned_photo_is_turned_once(orientation: int, tmp_path: Path) -> None
     Image.fromarray(colors(37, 53)).save(path, exif=exif)
     reference = reference_of("clip")
     theirs = tensors_of(reference, str(path))  # only paths are turned by the reference
-    assert torch.equal(processor_from_hf(reference.to_dict())(decode(path)).pixels, theirs)
+    assert torch.equal(ours_of(reference.to_dict())(decode(path)).pixels, theirs)
 
 
 def test_sixteen_bits_are_scaled_where_the_reference_clips() -> None:
@@ -146,6 +153,6 @@ def test_sixteen_bits_are_scaled_where_the_reference_clips() -> None:
     theirs = tensors_of(reference, Image.open(BytesIO(data)), "np")
     eight_bits = Image.fromarray(((ramp.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8))
     wanted = tensors_of(reference, eight_bits, "np")
-    ours = processor_from_hf(reference.to_dict()).pixels(decode(data)).transpose(2, 0, 1)
+    ours = ours_of(reference.to_dict()).pixels(decode(data)).transpose(2, 0, 1)
     assert theirs.mean() > 250
     np.testing.assert_array_equal(ours, wanted)
