@@ -4,16 +4,20 @@
 
 Gradients are summed explicitly after the backward pass, every trainable parameter on every rank, in one flat buffer a
 dtype. A rank whose batch had no picture contributes zeros instead of skipping a collective, so mixed batches cannot
-hang a run. Sharded parameters (FSDP2) are not here.
+hang a run. A rank that dies is noticed by the others at their next collective: they stop, and the run is resumed from
+its last checkpoint, with as many processes as there are then. Sharded parameters (FSDP2) are not here.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from showtell.engine.step import TrainingError
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,21 @@ class World:
             return [float(value) for value in values]
         # One small collective a step. Gloo and NCCL both want the tensor where the model is.
         total = torch.tensor(values, dtype=torch.float64, device=device)
-        dist.all_reduce(total)
+        with self.together():
+            dist.all_reduce(total)
         return total.tolist()
 
     def barrier(self) -> None:
         if self.size > 1:
-            dist.barrier()
+            with self.together():
+                dist.barrier()
 
     def broadcast_parameters(self, model: nn.Module) -> None:
         """Every rank gets rank 0's parameters and buffers."""
         if self.size > 1:
-            for tensor in model.state_dict().values():
-                dist.broadcast(tensor, src=0)
+            with self.together():
+                for tensor in model.state_dict().values():
+                    dist.broadcast(tensor, src=0)
 
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Replace each gradient by its sum over the processes; a missing one counts as zero."""
@@ -58,8 +65,20 @@ class World:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        for dtype in sorted({g.dtype for g in gradients}, key=str):
-            _sum_flat([g for g in gradients if g.dtype == dtype])
+        with self.together():
+            for dtype in sorted({g.dtype for g in gradients}, key=str):
+                _sum_flat([g for g in gradients if g.dtype == dtype])
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What fails inside because another process has left becomes one sentence."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise TrainingError(
+                f"rank {self.rank} of {self.size}: another rank has died or left ({str(error).splitlines()[0][:120]}); "
+                "see its own log for why, and run the same command to resume from the last checkpoint"
+            ) from error
 
 
 def _sum_flat(gradients: list[Tensor]) -> None:

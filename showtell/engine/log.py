@@ -8,10 +8,12 @@ A resumed run first drops the lines after the step it resumes from, so the file 
 stopped. On something that is not a terminal the console prints one plain line per event instead of a bar.
 """
 
+import contextlib
 import importlib.util
 import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from showtell.core.checkpoint import write_atomically
+from showtell.engine.step import TrainingError
 
 
 class RunLog:
@@ -33,7 +36,8 @@ class RunLog:
             return
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "log.jsonl"
-        truncate_log(self.path, step)
+        with self._disk():
+            truncate_log(self.path, step)
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 - lives as long as the run
         self._board = _tensorboard(folder / "tensorboard", step)
         if self.console.is_terminal:
@@ -57,17 +61,34 @@ class RunLog:
         if not self.active:
             return
         record = {"event": kind, "step": step, "time": round(time.time(), 3), **values}
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
         numbers = {k: v for k, v in values.items() if isinstance(v, int | float)}
-        if self._board is not None:
-            for key, value in numbers.items():
-                self._board.add_scalar(f"{kind}/{key}", value, step)
+        with self._disk():
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
+            if self._board is not None:
+                for key, value in numbers.items():
+                    self._board.add_scalar(f"{kind}/{key}", value, step)
         if kind == "step" and self._progress is not None:
             self._progress.update(self._task, completed=step, detail=describe(numbers))
         else:
             head = f"step {step}/{self.total}" if kind == "step" else f"{kind} at step {step}"
             self.say(f"{head}  {describe(numbers)}".rstrip())
+
+    @contextlib.contextmanager
+    def _disk(self) -> Iterator[None]:
+        """A disk that refuses the log becomes one sentence."""
+        try:
+            yield
+        except OSError as error:
+            raise TrainingError(
+                f"{self.path} cannot be written ({error.strerror or error}); "
+                "make room and run the same command to resume"
+            ) from error
+
+    def sync(self) -> None:
+        """Flush the file to the disk, so that a checkpoint never outlives the lines before it."""
+        if self.active:
+            os.fsync(self._file.fileno())
 
     def say(self, text: str) -> None:
         """A sentence for the person at the terminal; not part of the file."""
@@ -78,9 +99,10 @@ class RunLog:
             return
         if self._progress is not None:
             self._progress.stop()
-        if self._board is not None:
-            self._board.close()
-        self._file.close()
+        with contextlib.suppress(OSError):  # a full disk was already said by `event`
+            if self._board is not None:
+                self._board.close()
+            self._file.close()
 
     def __enter__(self) -> "RunLog":
         return self

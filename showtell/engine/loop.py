@@ -30,7 +30,7 @@ from showtell.engine.log import RunLog
 from showtell.engine.meter import Meter
 from showtell.engine.optim import set_learning_rates
 from showtell.engine.schedule import Schedule
-from showtell.engine.state import TrainState, seed_everything
+from showtell.engine.state import TrainState, seed_everything, tidy, written
 from showtell.engine.step import Step
 
 
@@ -121,6 +121,9 @@ def train(
     state = TrainState(model, optimizer, ema, notes=notes)
     damaged: list[str] = []
     state.resume(folder / "checkpoints", report=damaged.append)
+    world.barrier()
+    if world.is_main:
+        tidy(folder / "checkpoints", state.step, config.keep)
     first, saved, saved_at = state.step, state.step, began
     reason: Literal["finished", "interrupted", "paused"] = "finished"
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -167,6 +170,7 @@ def train(
                 reason = "interrupted" if interrupted else "paused"
                 break
             if due and world.is_main:
+                log.sync()
                 state.save(folder / "checkpoints", config.keep)
                 saved, saved_at = state.step, now
 
@@ -178,6 +182,7 @@ def train(
         if ema is not None:
             fill_module(model, ema.shadow)
         if world.is_main:
-            save_module(model, folder / "model.safetensors")
+            with written(f"{folder / 'model.safetensors'}: the result"):
+                save_module(model, folder / "model.safetensors")
     world.barrier()
     return Outcome(state.step, reason)

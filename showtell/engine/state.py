@@ -7,14 +7,16 @@
 A checkpoint is written into a temporary folder, each file is flushed, a manifest with the SHA-256 of each file comes
 last, then the folder is renamed. At resume the newest folder whose hashes agree is taken; a damaged one is reported
 and skipped. No random-generator state is stored, because none is needed: every step seeds all generators from
-(seed, step, rank), and data are a function of the position. Nothing is pickled.
+(seed, step, rank), and data are a function of the position. Nothing is pickled. What a killed process left behind is
+swept away by `tidy` when its run goes on.
 """
 
 import hashlib
 import json
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,17 +69,15 @@ class TrainState:
         temporary = folder / f".step-{self.step:08d}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         try:
-            temporary.mkdir(parents=True)
-            self._write(temporary)
-            shutil.rmtree(target, ignore_errors=True)
-            temporary.rename(target)
-            sync_folder(folder)
-        except OSError as error:
+            with written(f"{target}: the checkpoint"):
+                temporary.mkdir(parents=True)
+                self._write(temporary)
+                shutil.rmtree(target, ignore_errors=True)
+                temporary.rename(target)
+                sync_folder(folder)
+        except CheckpointError:
             shutil.rmtree(temporary, ignore_errors=True)
-            raise CheckpointError(
-                f"{target}: the checkpoint cannot be written ({error.strerror or error}); the one before is intact, "
-                "run the same command to resume from it"
-            ) from error
+            raise
         for old in checkpoints(folder)[keep:]:
             shutil.rmtree(old)
         return target
@@ -114,14 +114,47 @@ class TrainState:
         self.step = saved["step"]
 
     def resume(self, folder: Path, report: Callable[[str], None]) -> bool:
-        """Load the newest valid checkpoint below `folder`; False when there is none. `report` hears of damaged ones."""
+        """Load the newest valid checkpoint below `folder`; False when there is none. `report` hears of damaged ones.
+
+        Raises CheckpointError when there are some and all are damaged: starting anew would silently throw them away.
+        """
+        problem: str | None = None
         for candidate in checkpoints(folder):
             if problem := damage(candidate):
                 report(f"{candidate.name} is damaged ({problem}); trying the one before")
                 continue
             self._fill(candidate)
             return True
+        if problem is not None:
+            raise CheckpointError(
+                f"none of the {len(checkpoints(folder))} checkpoints in {folder} can be trusted; "
+                "restore one from a copy, or delete the folder to start from the beginning"
+            )
         return False
+
+
+@contextmanager
+def written(what: str) -> Iterator[None]:
+    """A disk that refuses to write becomes one sentence about `what`."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"{what} cannot be written ({error.strerror or error}); the one before is intact, make room and run the "
+            "same command to resume from it"
+        ) from error
+
+
+def tidy(folder: Path, step: int, keep: int) -> None:
+    """Remove what a killed process left: half-written folders, those after `step` (damaged), and more than `keep`."""
+    for leftover in folder.glob(".step-*.tmp"):
+        shutil.rmtree(leftover)
+    for leftover in folder.parent.glob(".*.tmp"):
+        leftover.unlink()
+    later = [path for path in checkpoints(folder) if int(path.name.removeprefix("step-")) > step]
+    earlier = [path for path in checkpoints(folder) if path not in later]
+    for old in [*later, *earlier[keep:]]:
+        shutil.rmtree(old)
 
 
 def damage(checkpoint: Path) -> str | None:
