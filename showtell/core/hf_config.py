@@ -33,6 +33,13 @@ class Fields:
             raise ConfigError(f"{self.where}{name}: expected a whole number, got {value!r}")
         return value
 
+    def size(self, name: str, default: int | None = None) -> int:
+        """A whole number of at least one."""
+        value = self.integer(name, default)
+        if value < 1:
+            raise ConfigError(f"{self.where}{name}: expected at least 1, got {value}")
+        return value
+
     def number(self, name: str, default: float | None = None) -> float:
         value = self._get(name, default)
         if not isinstance(value, int | float) or isinstance(value, bool):

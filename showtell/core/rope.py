@@ -32,16 +32,19 @@ class RopeScaling:
     """How the frequencies of a published model were stretched after its first training.
 
     kind: "linear" divides every frequency by `factor`. "llama3" divides those with fewer than `slow_turns` turns in
-        `original_length` tokens, keeps those with more than `fast_turns`, and blends between.
+        `original_length` tokens, keeps those with more than `fast_turns`, and blends between. "listed" divides each by
+        its own entry of `divisors` (GGUF files hold the outcome of "llama3" instead of its settings).
     factor: how much slower.
     slow_turns, fast_turns, original_length: of "llama3".
+    divisors: of "listed", one a pair.
     """
 
-    kind: Literal["linear", "llama3"]
-    factor: float
+    kind: Literal["linear", "llama3", "listed"]
+    factor: float = 1.0
     slow_turns: float = 1.0
     fast_turns: float = 4.0
     original_length: int = 8192
+    divisors: tuple[float, ...] = ()
 
 
 def frequencies(
@@ -52,6 +55,8 @@ def frequencies(
     plain = base**-half
     if scaling is None:
         return plain
+    if scaling.kind == "listed":
+        return plain / torch.tensor(scaling.divisors, dtype=torch.float32, device=device)
     slow = plain / scaling.factor
     if scaling.kind == "linear":
         return slow

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from showtell.core.attention import AttentionConfig, soft_cap
 from showtell.core.block import Block, BlockConfig
+from showtell.core.errors import ConfigError
 from showtell.core.masks import window_mask
 from showtell.core.mlp import Activation
 from showtell.core.norms import NormKind, make_norm
@@ -77,6 +78,12 @@ class DecoderConfig:
     embedding_scale: float = 1.0
     window: int | None = None
     windowed: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.heads % (self.kv_heads or self.heads):
+            raise ConfigError(f"{self.heads} query heads cannot share {self.kv_heads} key/value heads evenly")
+        if (self.head_dim or self.dim // self.heads) % 2:
+            raise ConfigError(f"head_dim: rotary positions need an even width, got {self.head_dim}")
 
     def block(self) -> BlockConfig:
         """One of the `depth` blocks."""
@@ -151,6 +158,7 @@ class Decoder(nn.Module):
         positions: Int[Tensor, "*axes #batch tokens"],
         mask: Tensor | None,
         cache: KVCache | None = None,
+        unwindowed: Tensor | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:
         """Hidden states after the last norm.
 
@@ -158,9 +166,10 @@ class Decoder(nn.Module):
             positions: of the given tokens only (not of what the cache already holds); three rows of them, (3, batch,
                 tokens), where the decoder has `rope_sections`.
             mask: True = may look, broadcast to (batch, heads, tokens, keys) with the cached keys first.
+            unwindowed: of the same shape, True where a window does not count (a prefix that sees itself whole).
         """
         rotation = self.rotation(positions)
-        masks = self.layer_masks(mask, embeddings.shape[1], cache.length if cache else 0)
+        masks = self.layer_masks(mask, embeddings.shape[1], cache.length if cache else 0, unwindowed)
         x = embeddings
         for i, block in enumerate(self.blocks):
             x = block(x, masks[i], rotation, cache.layers[i] if cache else None)
@@ -172,11 +181,14 @@ class Decoder(nn.Module):
             return rope_by_axes(positions, self.head_dim, config.rope_base, config.rope_sections)
         return rope(positions, self.head_dim, config.rope_base, config.rope_scaling)
 
-    def layer_masks(self, mask: Tensor | None, queries: int, past: int) -> list[Tensor | None]:
+    def layer_masks(
+        self, mask: Tensor | None, queries: int, past: int, unwindowed: Tensor | None = None
+    ) -> list[Tensor | None]:
         """`mask` for every layer, narrowed in those that see through a window."""
         masks = [mask] * self.config.depth
         if self.config.window is not None:
             near = window_mask(queries, past + queries, self.config.window, self.embedding.weight.device)
+            near = near if unwindowed is None else near | unwindowed
             for layer in self.config.windowed:
                 masks[layer] = near if mask is None else mask & near
         return masks

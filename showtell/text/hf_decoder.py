@@ -53,13 +53,13 @@ def common_fields(fields: Fields) -> dict[str, Any]:
     fields.only("partial_rotary_factor", 1.0)
     base, scaling = rotary(fields)
     return {
-        "vocab_size": fields.integer("vocab_size"),
-        "dim": fields.integer("hidden_size"),
-        "depth": fields.integer("num_hidden_layers"),
-        "heads": fields.integer("num_attention_heads"),
-        "kv_heads": fields.integer("num_key_value_heads") if fields.has("num_key_value_heads") else None,
-        "head_dim": fields.integer("head_dim") if fields.has("head_dim") else None,
-        "mlp_dim": fields.integer("intermediate_size"),
+        "vocab_size": fields.size("vocab_size"),
+        "dim": fields.size("hidden_size"),
+        "depth": fields.size("num_hidden_layers"),
+        "heads": fields.size("num_attention_heads"),
+        "kv_heads": fields.size("num_key_value_heads") if fields.has("num_key_value_heads") else None,
+        "head_dim": fields.size("head_dim") if fields.has("head_dim") else None,
+        "mlp_dim": fields.size("intermediate_size"),
         "norm_eps": fields.number("rms_norm_eps", 1e-6),
         "rope_base": base,
         "rope_scaling": scaling,
