@@ -15,6 +15,7 @@ from rich.tree import Tree
 
 from showtell.cli import console
 from showtell.cli.options import Json
+from showtell.cli.scores import matrix
 
 Card = Annotated[
     str,
@@ -53,9 +54,13 @@ def card(model: Card = "pocket", /, json: Json = False) -> int:
     if json:
         console.emit(found)
     else:
+        scores = found.get("scores", {})
         tree = Tree(Text(str(found.get("name", model)), style="bold"), guide_style="dim")
-        _grow(tree, found)
+        _grow(tree, {key: value for key, value in found.items() if key != "scores" or "splits" not in scores})
         console.out.print(tree)
+        if "splits" in scores:
+            console.out.print(matrix(scores["splits"]))
+            console.out.print(Text(f"{scores['pictures']} held-out pictures a split; showtell eval repeats it", "dim"))
     return 0
 
 

@@ -3,11 +3,13 @@
 from typing import Annotated
 
 import tyro
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from showtell.cli import console
 from showtell.cli.options import Json, Model
+from showtell.cli.scores import matrix
 from showtell.core.errors import ConfigError
 
 Split = Annotated[
@@ -30,7 +32,16 @@ def evaluate(
     from showtell.instruct.evaluate import evaluate as score
     from showtell.load import load
 
-    found = score(load(model), splits=splits or None, pictures=pictures, seed=seed)
+    assistant = load(model)
+    with Progress(TextColumn("{task.description}"), SpinnerColumn(), TimeElapsedColumn(), console=console.err) as bar:
+        task, asked = bar.add_task("reading pictures", total=None), 0
+
+        def tell(split: str) -> None:
+            nonlocal asked
+            asked += 1
+            bar.update(task, description=f"{split}: {asked} questions")
+
+        found = score(assistant, splits=splits or None, pictures=pictures, seed=seed, on_question=tell)
     if json:
         console.emit(found)
         return 0
@@ -43,4 +54,5 @@ def evaluate(
             interval = f"{got['low']:.1%} to {got['high']:.1%}"
             table.add_row(skill, Text(f"{got['value']:.1%}", style="bold"), interval, str(got["n"]))
         console.out.print(table)
+    console.out.print(matrix(found["splits"]))
     return 0

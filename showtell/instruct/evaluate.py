@@ -14,7 +14,7 @@ everything else           the words are one of the accepted answers             
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,9 +59,17 @@ class Scored:
 
 
 def evaluate(
-    assistant: Assistant, splits: Sequence[str] | None = None, pictures: int = 200, seed: int = 0
+    assistant: Assistant,
+    splits: Sequence[str] | None = None,
+    pictures: int = 200,
+    seed: int = 0,
+    on_question: Callable[[str], None] = lambda split: None,
 ) -> dict[str, Any]:
-    """`{"splits": {split: {skill: {"value", "low", "high", "n"}}}, "pictures", "seed"}`."""
+    """`{"splits": {split: {skill: {"value", "low", "high", "n"}}}, "pictures", "seed"}`.
+
+    Args:
+        on_question: told the split after each question, for a progress display.
+    """
     unknown = [split for split in splits or () if split not in SPLITS]
     if unknown:
         raise ConfigError(f"split {unknown[0]!r} is unknown; choose from {', '.join(SPLITS)}")
@@ -70,6 +78,7 @@ def evaluate(
         by_skill = defaultdict(list)
         for scored in run(assistant, split, pictures, seed):
             by_skill[scored.exchange.skill].append(scored.score)
+            on_question(split)
         scores[split] = {skill: summary(skill, values) for skill, values in sorted(by_skill.items())}
     return {"splits": scores, "pictures": pictures, "seed": seed}
 

@@ -20,6 +20,18 @@ def test_card_is_the_models_own(showtell, assistant) -> None:
     assert "value 0.5  low 0.4  high 0.6  n 9" in shown
 
 
+def test_scores_of_a_card_are_a_matrix(showtell, assistant) -> None:
+    half = {"value": 0.5, "low": 0.42, "high": 0.58, "n": 9}
+    splits = {
+        "val": {"color": half, "count": half},
+        "instance": {"color": {"value": 1.0, "low": 0.9, "high": 1.0, "n": 9}},
+    }
+    assistant.card["scores"] = {"splits": splits, "pictures": 9, "seed": 0}
+    shown = showtell("card", "pocket").out
+    assert "50 ±8" in shown and "100 ±5" in shown and "9 held-out pictures a split" in shown
+    assert shown.index("val") < shown.index("instance") and "value" not in shown.split("scores in")[1]
+
+
 def test_card_of_an_unknown_model(showtell, assistant) -> None:
     assert showtell("card", "nobody").code == 2
 
