@@ -57,7 +57,7 @@ def card(model: Card = "pocket", /, json: Json = False) -> int:
         scores = found.get("scores", {})
         tree = Tree(Text(str(found.get("name", model)), style="bold"), guide_style="dim")
         _grow(tree, {key: value for key, value in found.items() if key != "scores" or "splits" not in scores})
-        console.out.print(tree)
+        console.out.print(tree, soft_wrap=False)  # long lines fold under their branch
         if "splits" in scores:
             console.out.print(matrix(scores["splits"]))
             console.out.print(Text(f"{scores['pictures']} held-out pictures a split; showtell eval repeats it", "dim"))

@@ -18,6 +18,8 @@ def test_card_is_the_models_own(showtell, assistant) -> None:
     assert json.loads(showtell("card", "--json").out) == assistant.card
     shown = showtell("card", "pocket").out
     assert "value 0.5  low 0.4  high 0.6  n 9" in shown
+    assistant.card["limits"] = "word " * 60 + "end"
+    assert showtell("card", "pocket").out.split().count("word") == 60, "long lines are folded, not cut"
 
 
 def test_scores_of_a_card_are_a_matrix(showtell, assistant) -> None:
