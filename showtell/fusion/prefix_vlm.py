@@ -68,9 +68,10 @@ class PrefixVLM(nn.Module):
         ids: Int[Tensor, "batch tokens"],
         positions: Int[Tensor, "batch tokens"],
         mask: Tensor,
+        unwindowed: Tensor | None = None,
     ) -> Float[Tensor, "batch tokens dim"]:
         """The decoder's half of `forward`, for callers that already have the connected image tokens."""
-        return self.decoder(self.embed(image_tokens, ids), positions, mask)
+        return self.decoder(self.embed(image_tokens, ids), positions, mask, unwindowed=unwindowed)
 
     def embed(
         self, image_tokens: Float[Tensor, "images per_image dim"], ids: Int[Tensor, "batch tokens"]

@@ -44,6 +44,7 @@ def generate(
     cache: KVCache | None = None,
     positions: Int[Tensor, "*axes batch tokens"] | None = None,
     mask: Bool[Tensor, "batch 1 tokens total"] | None = None,
+    unwindowed: Bool[Tensor, "batch 1 tokens total"] | None = None,
     generator: torch.Generator | None = None,
     on_token: Callable[[list[int]], None] | None = None,
 ) -> list[Generated]:
@@ -56,6 +57,7 @@ def generate(
         positions: of the prompt, where they are not simply counted; its last token must be a word, and the new ones
             count on from there.
         mask: whom the prompt's tokens see, where that is not simply all before them; new tokens see everything.
+        unwindowed: see `Decoder`; for the prompt only.
         on_token: called with the new ids of each step, one a row; finished rows repeat `stop_id`.
     """
     cache = cache.fork() if cache else decoder.new_cache()
@@ -65,7 +67,7 @@ def generate(
         positions = (counts - 1).clamp_min(0)[:, -prompt.shape[1] :]
     if mask is None:
         mask = left_padded_mask(valid, prompt.shape[1])
-    hidden = decoder(prompt, positions, mask, cache)
+    hidden = decoder(prompt, positions, mask, cache, unwindowed)
     done = torch.zeros(batch, dtype=torch.bool, device=prompt.device)
     rows: list[tuple[list[int], list[float]]] = [([], []) for _ in range(batch)]
     stop_probability = [1.0] * batch

@@ -38,24 +38,44 @@ def relative(ours: Tensor, theirs: Tensor) -> float:
 
 @torch.no_grad()
 def assert_same_logits(
-    model: PrefixVLM, image_tokens: Tensor, reference: Any, ids: Tensor, valid: Tensor, **inputs: Any
+    model: PrefixVLM,
+    image_tokens: Tensor,
+    reference: Any,
+    ids: Tensor,
+    valid: Tensor,
+    positions: Tensor | None = None,
+    mask: Tensor | None = None,
+    unwindowed: Tensor | None = None,
+    **inputs: Any,
 ) -> None:
     """Logits of every real token of the batch."""
-    positions = positions_of(valid)
+    positions = positions_of(valid) if positions is None else positions
+    mask = left_padded_mask(valid, ids.shape[1]) if mask is None else mask
     theirs = reference(input_ids=ids, attention_mask=valid.long(), position_ids=positions, **inputs).logits
-    hidden = model.read(image_tokens, ids, positions, left_padded_mask(valid, ids.shape[1]))
+    hidden = model.read(image_tokens, ids, positions, mask, unwindowed)
     difference = relative(model.decoder.logits(hidden)[valid], theirs[valid])
     assert difference <= 1e-5, f"logits differ by {difference:.2e} of the largest"
 
 
 @torch.no_grad()
 def assert_same_greedy(
-    model: PrefixVLM, image_tokens: Tensor, reference: Any, ids: Tensor, valid: Tensor, **inputs: Any
+    model: PrefixVLM,
+    image_tokens: Tensor,
+    reference: Any,
+    ids: Tensor,
+    valid: Tensor,
+    positions: Tensor | None = None,
+    mask: Tensor | None = None,
+    unwindowed: Tensor | None = None,
+    **inputs: Any,
 ) -> None:
     """32 tokens, no stop."""
     written = reference_greedy(reference, ids, valid, **inputs)
     prompt = model.embed(image_tokens, ids)
-    ours = generate(model.decoder, prompt, valid, SamplingConfig(max_tokens=32), stop_id=NEVER)
+    config = SamplingConfig(max_tokens=32)
+    ours = generate(
+        model.decoder, prompt, valid, config, stop_id=NEVER, positions=positions, mask=mask, unwindowed=unwindowed
+    )
     assert [row.ids for row in ours] == written
 
 
