@@ -13,6 +13,7 @@ The same weights are found under several layouts, because the library that wrote
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,9 +38,18 @@ LLAMA_7B: dict[str, Any] = {
     "num_hidden_layers": 32,
     "num_attention_heads": 32,
 }
+
+
+def mistral_from_hf(data: Mapping[str, Any]) -> DecoderConfig:
+    """Mistral is a Llama all of whose layers see through a window, unless its file says null."""
+    config = llama.config_from_hf(data)
+    window = data.get("sliding_window", 4096)
+    return config if window is None else replace(config, window=window, windowed=tuple(range(config.depth)))
+
+
 DECODERS: dict[str, tuple[Callable[[Mapping[str, Any]], DecoderConfig], dict[str, Any]]] = {
     "llama": (llama.config_from_hf, LLAMA_7B),
-    "mistral": (llama.config_from_hf, LLAMA_7B | {"intermediate_size": 14_336, "num_key_value_heads": 8}),
+    "mistral": (mistral_from_hf, LLAMA_7B | {"intermediate_size": 14_336, "num_key_value_heads": 8}),
     "qwen2": (qwen.config_from_hf, {}),
     "qwen3": (qwen.config_from_hf, {}),
     "gemma": (gemma.config_from_hf, {}),
