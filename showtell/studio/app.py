@@ -7,6 +7,7 @@
     GET  /api/pictures/KEY/shown.jpg, KEY/thumb.jpg        the decoded picture as the page draws it
     POST /api/ask                    {picture, question, mode, box} -> answer, boxes, words, patches
     GET  /api/health                 what is loaded
+    GET  /series, /part/2, ...       the chapters and their figures (`series/site.py`)
 
 Every refusal is `{"error": "one sentence"}` with a 4xx status. Nothing is fetched from elsewhere: the content
 security policy allows this origin only. Requests from another origin, or under another host name than the one served,
@@ -34,14 +35,15 @@ from showtell.core.errors import ShowtellError
 from showtell.studio.desk import Assistant, Desk
 from showtell.studio.limits import RequestError, StudioLimits
 from showtell.studio.pictures import HeldPicture, PictureShelf
+from showtell.studio.series.site import Site
 from showtell.studio.state import read
 
 STATIC = Path(__file__).parent / "static"
 SAMPLES = Path(__file__).parent.parent / "pocket" / "samples"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "testserver"})
 HEADERS = {
-    "content-security-policy": (
-        "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+    "content-security-policy": (  # pictures of posters stand in the page itself (`series/poster.py`)
+        "default-src 'self'; img-src 'self' data:; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -70,6 +72,7 @@ def create_app(
         Route("/api/pictures/{key}/shown.jpg", studio.shown),
         Route("/api/pictures/{key}/thumb.jpg", studio.thumbnail),
         Route("/api/ask", studio.ask, methods=["POST"]),
+        *Site(studio.desk).routes(),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     handlers: dict[Any, Callable[..., Awaitable[Response]]] = {ShowtellError: _refuse, Exception: _fail}

@@ -1,0 +1,1 @@
+"""The demos, one file each; `catalogue.py` lists them in reading order."""
