@@ -2,14 +2,15 @@
 
 The work is done by the `tokenizers` library on a `tokenizer.json`. What this file adds is a wall: `encode` treats its
 input as *text*, so a user who types `<image>` gets the characters `<`, `i`, `m`, ... and never the control token.
-Control
-tokens are reached by name through `control`, location tokens by their own names; the template is the only place that
-puts them into a sequence.
+Control tokens are reached by name through `id`; the template is the only place that puts them into a sequence. Added
+tokens that a published tokenizer.json does not declare special (Gemma's runs of newlines) are text like any other,
+unless the loader names them.
 
 `train_tokenizer` makes a byte-level BPE (Sennrich et al. 2016) for a small model: any text can be written, common words
 of the corpus become one token.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -26,14 +27,24 @@ class Tokenizer:
         self.rust = rust
         self.rust.encode_special_tokens = True
         added = rust.get_added_tokens_decoder()
-        self.control: dict[str, int] = {token.content: id for id, token in sorted(added.items())}
+        self.control: dict[str, int] = {token.content: id for id, token in sorted(added.items()) if token.special}
         self.control_names = {id: name for name, id in self.control.items()}
+        self.inner = without_prefix_space(rust)
 
     @classmethod
-    def load(cls, path: Path) -> "Tokenizer":
-        """Read a tokenizer.json; raises CheckpointError when it is missing or not one."""
+    def load(cls, path: Path, control: Sequence[str] = ()) -> "Tokenizer":
+        """Read a tokenizer.json; raises CheckpointError when it is missing or not one.
+
+        Args:
+            control: added tokens that are control tokens although the file does not declare them special.
+        """
         try:
-            return cls(RustTokenizer.from_file(str(path)))
+            if not control:
+                return cls(RustTokenizer.from_file(str(path)))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            for token in content["added_tokens"]:
+                token["special"] = token["special"] or token["content"] in control
+            return cls(RustTokenizer.from_str(json.dumps(content)))
         except Exception as error:  # the Rust library raises bare Exception
             raise CheckpointError(
                 f"{path} is not a readable tokenizer.json ({error}); fetch the model again"
@@ -49,6 +60,15 @@ class Tokenizer:
         """Ids of plain text; never a control token, whatever the text says."""
         return self.rust.encode(text, add_special_tokens=False).ids
 
+    def encode_with_spans(self, text: str, at_start: bool = True) -> tuple[list[int], list[tuple[int, int]]]:
+        """Ids of plain text, and the characters (first, one past the last) that each stands for.
+
+        Args:
+            at_start: nothing comes before the text; some SentencePiece tokenizers put a space there, and only there.
+        """
+        encoding = (self.rust if at_start else self.inner).encode(text, add_special_tokens=False)
+        return encoding.ids, encoding.offsets
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids; control tokens are left out."""
         return self.rust.decode([id for id in ids if id not in self.control_names])
@@ -63,6 +83,17 @@ class Tokenizer:
             return self.control[name]
         except KeyError:
             raise CheckpointError(f"the tokenizer has no control token {name}; it belongs to another model") from None
+
+
+def without_prefix_space(rust: RustTokenizer) -> RustTokenizer:
+    """How text in the middle of a sequence is read: as at its start, except where a space is put "first" only."""
+    if getattr(rust.pre_tokenizer, "prepend_scheme", None) != "first":
+        return rust
+    content = json.loads(rust.to_str())
+    content["pre_tokenizer"]["prepend_scheme"] = "never"
+    inner = RustTokenizer.from_str(json.dumps(content))
+    inner.encode_special_tokens = True
+    return inner
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, control: Sequence[str]) -> Tokenizer:
