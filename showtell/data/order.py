@@ -6,10 +6,12 @@
 A Feistel network (Luby and Rackoff 1988) permutes the integers below a power of four; walking along its cycle until
 the value is below n (Black and Rogaway 2002) restricts it to [0, n) for any n. One lookup costs O(1) time and no
 memory, so the state of a training run is its step number and resuming at step ten million is as quick as at step one.
-Mixtures of several sources are `training/mixture.py`.
+Mixtures of several sources are `data/mixture.py`.
 """
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Protocol, runtime_checkable
 
 ROUNDS = 6
@@ -45,6 +47,50 @@ class Permutation:
     def __call__(self, position: int) -> int:
         epoch, place = divmod(position, self.size)
         return sample_index(self.seed, epoch, place, self.size)
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """Endless epochs over groups (shards, row groups) that stays inside of a few of them at a time.
+
+        epoch: permute the groups | take `window` of them | permute their samples | take the next `window` ...
+
+    A disk or a network then reads near to where it just was, and a table decompresses each group once. Every sample
+    comes once an epoch, as with `Permutation`; neighbours come from the same few groups.
+
+    seed: another seed, another order.
+    groups: samples of each group.
+    window: groups that are mixed with one another.
+    """
+
+    seed: int
+    groups: tuple[int, ...]
+    window: int = 8
+    _epochs: dict[int, tuple[list[int], list[int]]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def size(self) -> int:
+        return sum(self.groups)
+
+    def __call__(self, position: int) -> int:
+        epoch, place = divmod(position, self.size)
+        groups, ends = self._layout(epoch)
+        number = bisect_right(ends, place) // self.window * self.window  # first group of the window
+        last = min(number + self.window, len(groups)) - 1
+        start = ends[number] - self.groups[groups[number]]
+        mixed = start + sample_index(self.seed + 1 + number, epoch, place - start, ends[last] - start)
+        at = bisect_right(ends, mixed)
+        inside = mixed - (ends[at] - self.groups[groups[at]])
+        return sum(self.groups[: groups[at]]) + inside
+
+    def _layout(self, epoch: int) -> tuple[list[int], list[int]]:
+        """The groups of an epoch in their order, and where each ends; kept for the current epoch only."""
+        if epoch not in self._epochs:
+            self._epochs.clear()
+            count = len(self.groups)
+            groups = [sample_index(self.seed, epoch, place, count) for place in range(count)]
+            self._epochs[epoch] = (groups, list(accumulate(self.groups[group] for group in groups)))
+        return self._epochs[epoch]
 
 
 def sample_index(seed: int, epoch: int, position: int, n: int) -> int:
