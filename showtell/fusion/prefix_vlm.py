@@ -5,18 +5,19 @@
     question -> embedding table ------------------+
 
 Everything the decoder knows about the picture stands in the sequence before the question; attention does the rest. This
-file builds and joins the three parts. Loss, freezing, tokenizer and template are elsewhere.
+file builds and joins the three parts; how the decoder reads them is in `reader.py`. Loss, freezing, tokenizer and
+template are elsewhere.
 """
 
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from showtell.core.masks import causal_mask
 from showtell.fusion.connectors import ConnectorConfig, make_connector
-from showtell.fusion.splice import splice
+from showtell.fusion.reader import Reader
 from showtell.text.decoder import Decoder, DecoderConfig
 from showtell.text.kv_cache import KVCache
 from showtell.vision.vit import VisionTransformer, ViTConfig
@@ -38,12 +39,13 @@ class PrefixVLMConfig:
     image_token_id: int
 
 
-class PrefixVLM(nn.Module):
+class PrefixVLM(Reader):
     """Pictures and ids to hidden states."""
 
     def __init__(self, config: PrefixVLMConfig):
         super().__init__()
         self.config = config
+        self.image_token_id = config.image_token_id
         self.vision = VisionTransformer(config.vision)
         self.connector = make_connector(config.connector, config.vision.dim, config.decoder.dim)
         self.decoder = Decoder(config.decoder)
@@ -61,25 +63,6 @@ class PrefixVLM(nn.Module):
     ) -> Float[Tensor, "batch tokens dim"]:
         """Hidden states of every token; `self.decoder.logits` scores the ones that are needed."""
         return self.read(self.image_tokens(pixels), ids, positions, mask)
-
-    def read(
-        self,
-        image_tokens: Float[Tensor, "images per_image dim"],
-        ids: Int[Tensor, "batch tokens"],
-        positions: Int[Tensor, "batch tokens"],
-        mask: Tensor,
-        unwindowed: Tensor | None = None,
-    ) -> Float[Tensor, "batch tokens dim"]:
-        """The decoder's half of `forward`, for callers that already have the connected image tokens."""
-        return self.decoder(self.embed(image_tokens, ids), positions, mask, unwindowed=unwindowed)
-
-    def embed(
-        self, image_tokens: Float[Tensor, "images per_image dim"], ids: Int[Tensor, "batch tokens"]
-    ) -> Float[Tensor, "batch tokens dim"]:
-        """The sequence the decoder reads. A placeholder's own embedding is never looked up: it may have none."""
-        image_id = self.config.image_token_id
-        words = self.decoder.embed(ids.masked_fill(ids == image_id, 0))
-        return splice(words, ids, image_tokens, image_id)
 
     @torch.no_grad()
     def read_images(self, pixels: Float[Tensor, "images 3 height width"]) -> KVCache:

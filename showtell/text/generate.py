@@ -54,8 +54,7 @@ def generate(
         prompt: embeddings still to be read.
         valid: which columns are real, over what the cache holds *and* the prompt.
         cache: tokens read before (an image prefix); it is forked, never changed.
-        positions: of the prompt, where they are not simply counted; its last token must be a word, and the new ones
-            count on from there.
+        positions: of the prompt, where they are not simply counted; new tokens count on from the latest.
         mask: whom the prompt's tokens see, where that is not simply all before them; new tokens see everything.
         unwindowed: see `Decoder`; for the prompt only.
         on_token: called with the new ids of each step, one a row; finished rows repeat `stop_id`.
@@ -68,6 +67,7 @@ def generate(
     if mask is None:
         mask = left_padded_mask(valid, prompt.shape[1])
     hidden = decoder(prompt, positions, mask, cache, unwindowed)
+    newest = latest(positions)
     done = torch.zeros(batch, dtype=torch.bool, device=prompt.device)
     rows: list[tuple[list[int], list[float]]] = [([], []) for _ in range(batch)]
     stop_probability = [1.0] * batch
@@ -89,6 +89,12 @@ def generate(
         if bool(done.all()) or step + 1 == config.max_tokens:
             break
         valid = torch.cat([valid, valid.new_ones(batch, 1)], dim=1)
-        next_position = positions[..., -1:] + 1 + step
+        next_position = newest + 1 + step
         hidden = decoder(decoder.embed(chosen[:, None]), next_position, left_padded_mask(valid, 1), cache)
     return [Generated(ids, ps, bool(done[i]), stop_probability[i]) for i, (ids, ps) in enumerate(rows)]
+
+
+def latest(positions: Int[Tensor, "*axes batch tokens"]) -> Int[Tensor, "*axes batch 1"]:
+    """The largest position of each row, over all axes if there are several."""
+    largest = positions.amax(dim=-1, keepdim=True)
+    return largest if largest.dim() == 2 else largest.amax(dim=0, keepdim=True).expand_as(largest)

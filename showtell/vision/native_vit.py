@@ -172,8 +172,8 @@ def frame_numbers(grids: Sequence[Grid], device: torch.device) -> Int[Tensor, " 
     return numbers.repeat_interleave(torch.tensor(lengths, device=device))
 
 
-def groups_of(numbers: Int[Tensor, " patches"]) -> list[Int[Tensor, "groups length"]]:
-    """Indices of the patches that share a number, groups of equal length stacked."""
+def groups_of(numbers: Int[Tensor, " patches"]) -> list[Int[Tensor, "_ _"]]:
+    """Indices of the patches that share a number; groups of equal length stacked, (groups, length) each."""
     order = numbers.argsort(stable=True)
     lengths = numbers.unique(return_counts=True)[1].tolist()
     members: dict[int, list[Tensor]] = {}
@@ -183,7 +183,7 @@ def groups_of(numbers: Int[Tensor, " patches"]) -> list[Int[Tensor, "groups leng
 
 
 def inside(
-    block: nn.Module, x: Float[Tensor, "patches dim"], rotation: Rotation, groups: list[Int[Tensor, "groups length"]]
+    block: nn.Module, x: Float[Tensor, "patches dim"], rotation: Rotation, groups: list[Int[Tensor, "_ _"]]
 ) -> Float[Tensor, "patches dim"]:
     """The block applied to each group by itself."""
     out = torch.empty_like(x)

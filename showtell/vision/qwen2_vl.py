@@ -25,15 +25,21 @@ KEYS: KeyTable = {
     "blocks.{}.attn.proj": "blocks.{}.attn.o",
     "blocks.{}.norm1": "blocks.{}.norm1",
     "blocks.{}.norm2": "blocks.{}.norm2",
-    "blocks.{}.mlp.fc1": "blocks.{}.mlp.up",
-    "blocks.{}.mlp.fc2": "blocks.{}.mlp.down",
-    "blocks.{}.mlp.gate_proj": "blocks.{}.mlp.gate",
-    "blocks.{}.mlp.up_proj": "blocks.{}.mlp.up",
-    "blocks.{}.mlp.down_proj": "blocks.{}.mlp.down",
     "merger.ln_q": "merger.norm",
     "merger.mlp.0": "merger.mlp.up",
     "merger.mlp.2": "merger.mlp.down",
 }
+PLAIN: KeyTable = {"blocks.{}.mlp.fc1": "blocks.{}.mlp.up", "blocks.{}.mlp.fc2": "blocks.{}.mlp.down"}
+GATED: KeyTable = {
+    "blocks.{}.mlp.gate_proj": "blocks.{}.mlp.gate",
+    "blocks.{}.mlp.up_proj": "blocks.{}.mlp.up",
+    "blocks.{}.mlp.down_proj": "blocks.{}.mlp.down",
+}
+
+
+def keys(config: NativeViTConfig) -> KeyTable:
+    """The table of names; the two differ in their MLP."""
+    return {**KEYS, **(GATED if config.gated else PLAIN)}
 
 
 def config_from_hf(data: Mapping[str, Any]) -> NativeViTConfig:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from showtell.core.masks import left_padded_mask
-from showtell.fusion.prefix_vlm import PrefixVLM
+from showtell.fusion.reader import Reader
 from showtell.text.generate import generate
 from showtell.text.sampling import SamplingConfig
 
@@ -38,7 +38,7 @@ def relative(ours: Tensor, theirs: Tensor) -> float:
 
 @torch.no_grad()
 def assert_same_logits(
-    model: PrefixVLM,
+    model: Reader,
     image_tokens: Tensor,
     reference: Any,
     ids: Tensor,
@@ -59,7 +59,7 @@ def assert_same_logits(
 
 @torch.no_grad()
 def assert_same_greedy(
-    model: PrefixVLM,
+    model: Reader,
     image_tokens: Tensor,
     reference: Any,
     ids: Tensor,
