@@ -7,13 +7,13 @@ it would be alone (a test holds them equal).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from showtell.core.masks import left_padded_mask
-from showtell.text.decoder import Decoder
 from showtell.text.kv_cache import KVCache
 from showtell.text.sampling import SamplingConfig, choose, forbid
 
@@ -32,9 +32,28 @@ class Generated:
     stop_probability: float
 
 
+class Speaker(Protocol):
+    """What generation asks of a language model: a `Decoder`, or one that looks aside at pictures while it reads."""
+
+    def __call__(
+        self,
+        embeddings: Tensor,
+        positions: Tensor,
+        mask: Tensor | None,
+        cache: KVCache | None = None,
+        unwindowed: Tensor | None = None,
+    ) -> Tensor: ...
+
+    def embed(self, ids: Tensor) -> Tensor: ...
+
+    def logits(self, hidden: Tensor) -> Tensor: ...
+
+    def new_cache(self) -> KVCache: ...
+
+
 @torch.no_grad()
 def generate(
-    decoder: Decoder,
+    decoder: Speaker,
     prompt: Float[Tensor, "batch tokens dim"],
     valid: Bool[Tensor, "batch total"],
     config: SamplingConfig,
