@@ -23,7 +23,8 @@ from showtell.core.mlp import Activation
 
 M = TypeVar("M", bound=nn.Module)
 
-ONE_FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
+ONE_FILE = "model.safetensors"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 ACTIVATIONS: dict[str, Activation] = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -48,31 +49,41 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of the folder, whether in one file or in shards.
+def read_tensors(folder: Path, name: str = ONE_FILE) -> dict[str, Tensor]:
+    """Every tensor of the folder: of the one file `name`, or of the shards that its index lists.
 
     Raises CheckpointError when there are none, a shard is missing, the index and the shards disagree, or the weights
     are a pickle.
     """
-    if (folder / ONE_FILE).is_file():
-        return load_tensors(folder / ONE_FILE)
-    if not (folder / INDEX).is_file():
-        pickles = sorted(path.name for path in folder.glob("*.bin"))
-        if pickles:
-            raise CheckpointError(
-                f"{folder / pickles[0]} is a pickle, which can run code when it is read; convert it to safetensors"
-            )
-        raise CheckpointError(f"{folder}: neither {ONE_FILE} nor {INDEX} is there; fetch the checkpoint again")
-    places: dict[str, str] = read_json(folder / INDEX)["weight_map"]
+    if (folder / name).is_file():
+        return load_tensors(folder / name)
+    index = folder / f"{name}.index.json"
+    if not index.is_file():
+        raise CheckpointError(f"{folder}: {why_no_weights(folder, name)}")
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(s, str) and Path(s).name == s for s in places.values()):
+        raise CheckpointError(f"{index}: no weight_map of tensor names to files of this folder; fetch it again")
     tensors: dict[str, Tensor] = {}
     for shard in sorted(set(places.values())):
-        if Path(shard).name != shard:
-            raise CheckpointError(f"{folder / INDEX}: {shard!r} is not the name of a file in this folder")
         tensors |= load_tensors(folder / shard)
     if set(tensors) != set(places):
-        name = min(set(tensors) ^ set(places))
-        raise CheckpointError(f"{folder / INDEX}: {name} is not in both the index and the shards; fetch them again")
+        odd = min(set(tensors) ^ set(places))
+        raise CheckpointError(f"{index}: {odd} is not in both the index and the shards; fetch the checkpoint again")
     return tensors
+
+
+def why_no_weights(folder: Path, name: str) -> str:
+    """What to say about a folder without the file `name`."""
+    if not folder.is_dir():
+        return "there is no such folder; check the path or fetch the checkpoint first"
+    files = sorted(path.name for path in folder.iterdir())
+    pickles = [file for file in files if Path(file).suffix in PICKLES]
+    if pickles:
+        return (
+            f"the weights are there as a pickle only ({pickles[0]}), which can run code when it is read; "
+            f"fetch a revision that has {name}, or convert it where you trust it"
+        )
+    return f"{name} is missing (the folder holds {', '.join(files[:5]) or 'nothing'}); fetch the checkpoint again"
 
 
 def open_module(make: Callable[[], M], tensors: Mapping[str, Tensor], table: KeyTable, where: str) -> M:
