@@ -50,12 +50,14 @@ class MLP(nn.Module):
 class GatedMLP(nn.Module):
     """Three linear layers: one branch decides how much of the other passes."""
 
-    def __init__(self, dim: int, hidden: int, activation: Activation = "silu", bias: bool = False):
+    def __init__(
+        self, dim: int, hidden: int, activation: Activation = "silu", bias: bool = False, out: int | None = None
+    ):
         super().__init__()
         self.gate = nn.Linear(dim, hidden, bias=bias)
         self.up = nn.Linear(dim, hidden, bias=bias)
-        self.down = nn.Linear(hidden, dim, bias=bias)
+        self.down = nn.Linear(hidden, out or dim, bias=bias)
         self.activation = ACTIVATIONS[activation]
 
-    def forward(self, x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
+    def forward(self, x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch out"]:
         return self.down(self.activation(self.gate(x)) * self.up(x))

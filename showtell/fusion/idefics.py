@@ -32,6 +32,14 @@ JOINED = (
     ("model.embed_tokens.weight", "model.embed_tokens.additional_embedding.weight"),
     ("lm_head.weight", "lm_head.additional_fc.weight"),
 )
+# What `vision_config` means where it is silent.
+TOWER: dict[str, Any] = {
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 16,
+    "patch_size": 14,
+    "hidden_act": "gelu",
+}
 LOOKS: dict[str, Target] = {
     "alpha_cross_attn": "gate1",
     "alpha_dense": "gate2",
@@ -95,8 +103,7 @@ def config_from_hf(data: Mapping[str, Any]) -> CrossVLMConfig:
 
 def tower_from_hf(data: Mapping[str, Any]) -> ViTConfig:
     """A CLIP tower; `vision_config` names its width `embed_dim`, and has ViT-H/14 where it is silent."""
-    inner = {"intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 16, "patch_size": 14}
-    inner |= {"hidden_act": "gelu", **Fields(data).inner("vision_config").data}
+    inner = {**TOWER, **Fields(data).inner("vision_config").data}
     return clip_vit.config_from_hf({**inner, "hidden_size": inner.get("embed_dim", inner.get("hidden_size", 768))})
 
 
