@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from showtell.engine.distributed import World
-from showtell.engine.step import Step, TrainingError, to_device
+from showtell.engine.step import NotFinite, Step, TrainingError, to_device
 
 
 @runtime_checkable
@@ -32,10 +32,12 @@ def accumulate(
     stream: Stream,
     micro_batches: int,
     precision: Literal["fp32", "bf16"],
+    seen: list[Any] | None = None,
 ) -> dict[str, float]:
     """Run `step` and its backward pass on the next micro-batches; gradients of the *sums* are left in `.grad`.
 
-    Returns sums over the micro-batches of this rank: `value`, `weight`, and `part:name` weighted by the weight.
+    Returns sums over the micro-batches of this rank: `value`, `weight`, and `part:name` weighted by the weight. `seen`
+    is left with one micro-batch for an autopsy: the first whose loss is not finite, else the last.
     """
     device = device_of(model)
     sums: defaultdict[str, float] = defaultdict(float)
@@ -44,8 +46,10 @@ def accumulate(
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
             loss = step(model, batch)
         loss.value.backward()
-        weight = _number(loss.weight)
-        sums["value"] += _number(loss.value)
+        weight, value = _number(loss.weight), _number(loss.value)
+        if seen is not None and math.isfinite(sums["value"]):
+            seen[:] = [batch]
+        sums["value"] += value
         sums["weight"] += weight
         for name, part in loss.parts.items():
             sums[f"part:{name}"] += _number(part) * weight
@@ -71,13 +75,11 @@ def normalise(
     parts = {k.removeprefix("part:"): v / (sums["weight"] or 1.0) for k, v in sums.items() if k.startswith("part:")}
     if not math.isfinite(value):
         shown = "".join(f", {name} {part:.4g}" for name, part in parts.items())
-        raise TrainingError(
-            f"step {number}: the loss is {value / weight}{shown}; the weights are those of the last step"
-        )
+        raise NotFinite(f"step {number}: the loss is {value / weight}{shown}; the weights are those of the last step")
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = float(torch.nn.utils.get_total_norm(gradients)) / weight
     if not math.isfinite(norm):
-        raise TrainingError(f"step {number}: {_first_bad(model)}; the weights are those of the last step")
+        raise NotFinite(f"step {number}: {_first_bad(model)}; the weights are those of the last step")
     clip = 1.0 if clip_norm is None else min(1.0, clip_norm / (norm + 1e-6))
     torch._foreach_mul_(gradients, clip / weight)
     return {"loss": value / weight, "grad_norm": norm, "weight": weight, **parts}

@@ -15,12 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
 from showtell.core.checkpoint import fill_module, save_module
+from showtell.engine.autopsy import autopsy
 from showtell.engine.distributed import join_world
 from showtell.engine.ema import Ema
 from showtell.engine.gates import Gate, run_gates
@@ -31,7 +32,7 @@ from showtell.engine.meter import Meter
 from showtell.engine.optim import set_learning_rates
 from showtell.engine.schedule import Schedule
 from showtell.engine.state import TrainState, seed_everything, tidy, written
-from showtell.engine.step import Step
+from showtell.engine.step import NotFinite, Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +128,7 @@ def train(
     first, saved, saved_at = state.step, state.step, began
     reason: Literal["finished", "interrupted", "paused"] = "finished"
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    seen: list[Any] = []
     meter = Meter(batches.batch_size, config.max_steps)
     model.train()
     with (
@@ -141,8 +143,12 @@ def train(
         while state.step < config.max_steps:
             seed_everything(config.seed, state.step, world.rank)
             set_learning_rates(optimizer, schedule(state.step))
-            sums = accumulate(model, step, stream, batches.micro_batches, config.precision)
-            metrics = normalise(model, parameters, sums, world, config.clip_norm, state.step + 1)
+            sums = accumulate(model, step, stream, batches.micro_batches, config.precision, seen)
+            try:
+                metrics = normalise(model, parameters, sums, world, config.clip_norm, state.step + 1)
+            except NotFinite as error:
+                kept = folder / "stopped" / f"step-{state.step + 1:08d}-rank-{world.rank}.safetensors"
+                raise autopsy(error, model, step, seen[0], kept) from error
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             state.step += 1

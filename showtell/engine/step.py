@@ -22,6 +22,10 @@ class TrainingError(ShowtellError):
     """A run that must not go on: a loss that is not a number, a batch with nothing to learn, a closed gate."""
 
 
+class NotFinite(TrainingError):
+    """A loss or a gradient that is not a number; `engine/autopsy.py` finds out where it came from."""
+
+
 @dataclass(frozen=True)
 class Loss:
     """The loss of one micro-batch, before division.
