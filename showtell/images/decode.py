@@ -33,6 +33,7 @@ from showtell.core.geometry import Frame
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "ICO", "TGA", "JPEG2000", "AVIF")
 WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
 SINGLE_PICTURES = ("MPO", "ICO")  # formats that hold several versions of one picture, a photo's preview for example
+EXIF_ORIENTATION = 0x0112
 FRAME_SUFFIX = re.compile(r"(?P<path>.+)#frame=(?P<frame>\d+)")
 _warnings_lock = threading.Lock()  # Python's warning filters belong to the whole process
 
@@ -157,7 +158,7 @@ def _from_image(image: Image.Image, name: str, limits: Limits, frame: int | None
         _choose_frame(image, name, frame)
         _check_extent(image, name, limits)  # the pages of one TIFF may differ in size
         image.load()
-        pixels = _rgb(ImageOps.exif_transpose(image), name)
+        pixels = _rgb(_upright(image), name)
     except ImageError:
         raise
     except Exception as error:  # as above: truncated and damaged files fail in many ways
@@ -198,6 +199,11 @@ def _choose_frame(image: Image.Image, name: str, frame: int | None) -> None:
         image.seek(frame)
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as EXIF says; a picture that is upright already is not copied."""
+    return image if image.getexif().get(EXIF_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)
+
+
 def _rgb(image: Image.Image, name: str) -> UInt8[np.ndarray, "height width 3"]:
     """Grey levels over white."""
     if image.mode == "I" and image.format in ("PNG", "PPM"):  # 16 bits in a 32-bit container
@@ -209,7 +215,7 @@ def _rgb(image: Image.Image, name: str) -> UInt8[np.ndarray, "height width 3"]:
             f"{name}: its 32-bit values have no agreed white; convert it to 8 or 16 bits a channel yourself"
         )
     if not image.has_transparency_data:
-        return np.array(image.convert("RGB"))
+        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
     layers = image.convert("RGBA")
     white = Image.new("RGBA", layers.size, "white")
     return np.array(Image.alpha_composite(white, layers).convert("RGB"))

@@ -62,6 +62,6 @@ class Levels:
 def level_table(levels: Levels) -> Float[np.ndarray, "3 256"]:
     """Row `channel` holds the numbers of the grey levels 0..255."""
     scaled = (np.arange(256, dtype=np.float64) * levels.scale).astype(np.float32) + np.float32(levels.shift)
-    mean, std = np.float32(levels.mean)[:, None], np.float32(levels.std)[:, None]
+    mean, std = (np.array(triple, dtype=np.float32)[:, None] for triple in (levels.mean, levels.std))
     table = (scaled - mean) / std  # (3, 256)
     return table / std if levels.std_twice else table

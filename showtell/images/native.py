@@ -87,13 +87,15 @@ class BlockProcessor:
     config: BlockConfig
 
     def __call__(self, picture: Picture) -> Patches:
-        config = self.config
-        image = config.levels(self.pixels(picture))  # (3, rows * P, columns * P)
+        config, pixels = self.config, self.pixels(picture)
         block, patch = config.merge_size, config.patch_size
-        rows, columns = image.shape[1] // patch, image.shape[2] // patch
-        blocks = image.view(3, rows // block, block, patch, columns // block, block, patch)
-        cut = blocks.permute(1, 4, 2, 5, 0, 3, 6)[:, :, :, :, :, None]  # (R, C, block, block, 3, 1, P, P)
-        patches = cut.expand(*cut.shape[:5], config.moments, patch, patch).reshape(rows * columns, -1)
+        rows, columns = pixels.shape[0] // patch, pixels.shape[1] // patch
+        blocks = pixels.reshape(rows // block, block, patch, columns // block, block, patch, 3)
+        cut = blocks.transpose(0, 3, 1, 4, 2, 5, 6)  # (R, C, block, block, P, P, 3)
+        moment = config.levels(cut.reshape(rows * columns, patch * patch, 3))  # (3, rows * columns, P * P)
+        patches = torch.empty(rows * columns, 3, config.moments, patch * patch)
+        patches.copy_(moment.transpose(0, 1)[:, :, None])  # every moment of a still picture is the same
+        patches = patches.flatten(1)  # (rows * columns, 3 * moments * P * P)
         mask = torch.ones(len(patches), dtype=torch.bool)
         return Patches(patches, mask, (1, rows, columns), self.view(picture.frame))
 

@@ -8,8 +8,7 @@
                          └───────────────┘
 A placement is known from the extent of a picture alone, before a pixel is decoded; `view` is the same fact for
 coordinates. A sequence of placements is a processor's geometry: `chain_view` composes the views, `draw_chain` makes the
-pixels. Where a pure resize is followed by a crop the two become one (`merge`), and what the crop would throw away is
-never computed.
+pixels. Where a pure resize is followed by a window the two become one (`merge`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -74,7 +73,7 @@ class Placement:
     def draw(
         self, pixels: UInt8[np.ndarray, "height width 3"], kernel: Kernel
     ) -> UInt8[np.ndarray, "new_height new_width 3"]:
-        """The canvas in grey levels; only the part of the picture that lies on it is resized."""
+        """The canvas in grey levels."""
         x1, x2 = max(self.left, 0), min(self.left + self.width, self.canvas.width)
         y1, y2 = max(self.top, 0), min(self.top + self.height, self.canvas.height)
         part = (x1 - self.left, y1 - self.top, x2 - self.left, y2 - self.top)

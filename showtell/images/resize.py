@@ -51,11 +51,14 @@ def resize_part(
     kernel: Kernel,
     part: tuple[int, int, int, int],
 ) -> UInt8[np.ndarray, "part_height part_width 3"]:
-    """The rectangle `part` (x1, y1, x2, y2) of `resize(pixels, width, height, kernel)`."""
+    """The rectangle `part` (x1, y1, x2, y2) of `resize(pixels, width, height, kernel)`.
+
+    The whole is resized and cut. Resizing one axis after the other oneself, to leave out what is cut away, is not the
+    same picture: Pillow rounds in between, and which axis it takes first depends on the extents and on its version.
+    """
     x1, y1, x2, y2 = part
-    if (height, width) == pixels.shape[:2]:
-        return pixels[y1:y2, x1:x2]
-    return resize(pixels, width, height, kernel)[y1:y2, x1:x2]
+    whole = pixels if (height, width) == pixels.shape[:2] else resize(pixels, width, height, kernel)
+    return whole[y1:y2, x1:x2]
 
 
 def box(t: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from showtell.images.resize import PILLOW, resize, resize_by_matrix, resize_weights
+from showtell.images.resize import PILLOW, resize, resize_by_matrix, resize_part, resize_weights
 
 KERNELS = list(PILLOW)
 
@@ -75,3 +75,11 @@ def test_antialiasing_is_what_lets_fine_stripes_become_gray():
     aliased = resize_by_matrix(stripes, 8, 1, "nearest")
     assert (smooth[..., 1:-1] - 127.5).abs().max() < 4
     assert set(aliased.unique().tolist()) <= {0.0, 255.0}
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_part_is_cut_from_the_whole(noise: np.ndarray, kernel: str):
+    for width, height in [(20, 20), (53, 31), (90, 37), (130, 11), (53, 37)]:
+        part = (width // 4, height // 3, width - 2, height - 1)
+        wanted = resize(noise, width, height, kernel)[part[1] : part[3], part[0] : part[2]]
+        np.testing.assert_array_equal(resize_part(noise, width, height, kernel, part), wanted)
