@@ -105,12 +105,14 @@ class AttentionBase(nn.Module):
         return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
 
     def mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        if self.kv_heads != self.heads:
-            keys, values = (part.repeat_interleave(self.heads // self.kv_heads, dim=1) for part in (keys, values))
         if self.weights.active or self.softcap is not None:
+            keys, values = (part.repeat_interleave(self.heads // self.kv_heads, dim=1) for part in (keys, values))
             weights = self.weights(explicit_attention(queries, keys, mask, self.scale, self.softcap))
             return (weights @ values.float()).to(values.dtype)
-        return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, scale=self.scale)
+        grouped = self.kv_heads != self.heads
+        return F.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, scale=self.scale, enable_gqa=grouped
+        )
 
 
 class Attention(AttentionBase):

@@ -194,8 +194,8 @@ class Decoder(nn.Module):
         return masks
 
     def logits(self, hidden: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch vocab"]:
-        weight = self.embedding.weight if self.head is None else self.head.weight
-        return self.logit_cap(F.linear(hidden, weight))
+        scores = F.linear(hidden, self.embedding.weight) if self.head is None else self.head(hidden)
+        return self.logit_cap(scores)
 
     def new_cache(self) -> KVCache:
         return KVCache(self.config.depth)
