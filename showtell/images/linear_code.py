@@ -39,7 +39,10 @@ def principal_components(
     Directions beyond the number of patches carry no variance; they complete the set.
     """
     mean = patches.double().mean(dim=0)
-    _, _, directions = torch.linalg.svd(patches.double() - mean, full_matrices=True)
+    _, _, directions = torch.linalg.svd(patches.double() - mean, full_matrices=False)
+    if count > len(directions):
+        completed, _ = torch.linalg.qr(directions.T, mode="complete")  # (values, values)
+        directions = torch.cat([directions, completed[:, len(directions) :].T])
     weight = directions[:count]
     return weight.to(patches.dtype), -(weight @ mean).to(patches.dtype)
 

@@ -43,7 +43,8 @@ SAMPLES = Path(__file__).parent.parent / "pocket" / "samples"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "testserver"})
 HEADERS = {
     "content-security-policy": (  # pictures of posters stand in the page itself (`series/poster.py`)
-        "default-src 'self'; img-src 'self' data:; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'self'; img-src 'self' data:; base-uri 'none'; object-src 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",

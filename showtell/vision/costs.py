@@ -2,7 +2,7 @@
 
     projections  q, k, v, o                    8 N d^2
     attention    scores and mixing             4 N^2 d
-    MLP          up and down                   4 N d m          m = mlp_dim
+    MLP          up and down                   4 N d m          m = mlp_dim; 6 N d m with a gate
 
 N tokens of width d. Halving the patch side makes four times as many tokens: the projections and the MLP cost 4 times as
 much, the attention 16 times. The two meet at N = 2 d + m (= 6 d when m = 4 d). Softmax, norms and activations are left
@@ -25,9 +25,13 @@ class BlockCost:
         return self.projections + self.attention + self.mlp
 
 
-def block_cost(tokens: int, dim: int, mlp_dim: int) -> BlockCost:
-    """Cost of one plain block (full attention, as many key heads as query heads, two-layer MLP)."""
-    return BlockCost(projections=8 * tokens * dim**2, attention=4 * tokens**2 * dim, mlp=4 * tokens * dim * mlp_dim)
+def block_cost(tokens: int, dim: int, mlp_dim: int, gated: bool = False) -> BlockCost:
+    """Cost of one block with full attention and as many key heads as query heads."""
+    return BlockCost(
+        projections=8 * tokens * dim**2,
+        attention=4 * tokens**2 * dim,
+        mlp=(6 if gated else 4) * tokens * dim * mlp_dim,
+    )
 
 
 def embedding_cost(tokens: int, values: int, dim: int) -> int:

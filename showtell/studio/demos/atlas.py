@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from showtell.core.trace import trace
-from showtell.images.normalize import denormalize, to_uint8
+from showtell.images.normalize import denormalize
 from showtell.studio.series.bounds import Cell, bounded, one_of
 from showtell.studio.series.demo import Demo
 from showtell.studio.series.palette import sequential, spotlight
@@ -81,12 +81,14 @@ class Atlas(Demo[State]):
                     y_name="patches",
                     at=layer + 1,
                     low=0.0,
+                    size="q",
                 ),
             ),
             says=(
-                f"Over all patches, head {head + 1} of layer {layer + 1} looks {float(distance[layer, head]):.1f} patches "
-                f"far on average; the nearest-sighted head of this tower {float(distance.min()):.1f}, the farthest "
-                f"{float(distance.max()):.1f}; a head that looked everywhere alike would look {everywhere(grid):.1f}."
+                f"Over all patches, head {head + 1} of layer {layer + 1} looks {float(distance[layer, head]):.1f} "
+                f"patches far on average. The nearest-sighted head of this tower looks {float(distance.min()):.1f} "
+                f"far, the farthest-sighted {float(distance.max()):.1f}; one that looked everywhere alike would look "
+                f"{everywhere(grid):.1f}."
             ),
             facts=(
                 ("maps", f"{layers} layers × {heads} heads"),

@@ -3,9 +3,25 @@
 from typing import Any
 
 from showtell.studio.demos.atlas import Atlas
+from showtell.studio.demos.kernel import Kernel
+from showtell.studio.demos.light import Light
+from showtell.studio.demos.phase import Phase
+from showtell.studio.demos.resolution import Resolution
+from showtell.studio.demos.sequence import Sequence
 from showtell.studio.demos.shuffle import Shuffle
+from showtell.studio.demos.stripes import Stripes
 from showtell.studio.demos.survives import Survives
 from showtell.studio.series.demo import Demo
 
-DEMOS: tuple[Demo[Any], ...] = (Survives(), Shuffle(), Atlas())
+DEMOS: tuple[Demo[Any], ...] = (
+    Light(),
+    Stripes(),
+    Kernel(),
+    Phase(),
+    Survives(),
+    Shuffle(),
+    Atlas(),
+    Resolution(),
+    Sequence(),
+)
 BY_NAME: dict[str, Demo[Any]] = {demo.name: demo for demo in DEMOS}

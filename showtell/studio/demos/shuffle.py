@@ -34,8 +34,8 @@ class Shuffle(Demo[State]):
     number = "2.2"
     title = "Shuffle me"
     lede = (
-        "Swap tiles: drag one onto another, or choose two with Enter. Then give the transformer its positions, and swap "
-        "again. Try to break the zero."
+        "Swap tiles: drag one onto another, or choose two with Enter. Then give the transformer its positions, and "
+        "swap again. Try to break the zero."
     )
     claim = "Without positions, the pooled output of linear patches and transformer blocks is the same for any order."
     State = State

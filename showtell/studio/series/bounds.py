@@ -5,7 +5,7 @@
         patch: int = stepped(12, low=4, high=24, step=4, label="Patch side", unit="px")
         kind: str = one_of("pca", {"pca": "principal components", "random": "random weights"}, label="Weights")
 
-    ?patch=8&kind=random  --read_state-->  State(patch=8, kind="random")  --write_state-->  {"patch": "8", "kind": "random"}
+    ?patch=8&kind=random  --read_state-->  State(patch=8, kind="random")  --write_state-->  {"patch": "8", ...}
 
 A state either passes `read_state` whole or is refused with one sentence that names the field; no `view` checks anything
 again. Text that is never longer than `MOST_CHARACTERS` is looked at; nothing is evaluated.

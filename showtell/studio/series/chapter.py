@@ -22,6 +22,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
+from showtell.studio.limits import RequestError
 from showtell.studio.series.highlight import highlight
 from showtell.studio.series.maths import maths
 from showtell.studio.series.source import excerpt, module_source
@@ -70,12 +71,13 @@ class _Writer:
 
     def fence(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         words, body = tokens[index].info.split(), tokens[index].content
-        kind, argument = (words + ["", ""])[:2]
+        kind, argument = [*words, "", ""][:2]
         if kind == "demo":
             self.demos.append(argument)
             return f"<!--demo:{argument}-->\n"
         if kind == "maths":
-            return f'<div class="formula" tabindex="0" role="group" aria-label="formula">{maths(body.strip(), True)}</div>\n'
+            drawn = maths(body.strip(), display=True)
+            return f'<div class="formula" tabindex="0" role="group" aria-label="formula">{drawn}</div>\n'
         if kind == "aside":
             return f'<aside class="note-beside">{self.render(body)}</aside>\n'
         if kind == "myth":
@@ -156,7 +158,7 @@ def _taken(name: str) -> tuple[str, int, str]:
         module = ".".join(parts[:cut])
         try:
             module_source(module)
-        except Exception:  # noqa: BLE001, S112
+        except RequestError:
             continue
         piece: Any = __import__(module, fromlist=["_"])
         for part in parts[cut:]:

@@ -48,7 +48,8 @@ def _body(demo: Demo[Any], figure: dict[str, Any]) -> str:
 def _form(demo: Demo[Any], state: dict[str, str]) -> str:
     """The controls without JavaScript."""
     rows = "".join(_field(demo, name, bound, state[name]) for name, bound in bounds_of(demo.State).items())
-    return f'<noscript><form action="#{demo.name}" method="get">{rows}<button type="submit">Show</button></form></noscript>'
+    show = '<button type="submit">Show</button>'
+    return f'<noscript><form action="#{demo.name}" method="get">{rows}{show}</form></noscript>'
 
 
 def _field(demo: Demo[Any], name: str, bound: Bound, text: str) -> str:

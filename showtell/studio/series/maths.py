@@ -1,4 +1,4 @@
-r"""TeX to MathML, for the small part of TeX that the chapters use; browsers draw MathML themselves, so no script is sent.
+r"""TeX to MathML, for the small part of TeX that the chapters use; browsers draw MathML without any script.
 
     \frac{QK^\top}{\sqrt{d}}   ->   <mfrac><mrow>...</mrow><mrow class="root">...</mrow></mfrac>
 

@@ -34,6 +34,9 @@ PARTS = (
 )
 
 
+FONT = "/static/fonts/source-serif-4-latin-wght-normal.woff2"
+
+
 def frame(title: str, body: str, *, kind: str, model: str, part: int | None = None) -> str:
     """A whole page."""
     return f"""<!doctype html>
@@ -44,7 +47,7 @@ def frame(title: str, body: str, *, kind: str, model: str, part: int | None = No
   <meta name="color-scheme" content="light dark">
   <title>{escape(title)} · showtell</title>
   <link rel="icon" href="/static/favicon.svg" type="image/svg+xml">
-  <link rel="preload" href="/static/fonts/source-serif-4-latin-wght-normal.woff2" as="font" type="font/woff2" crossorigin>
+  <link rel="preload" href="{FONT}" as="font" type="font/woff2" crossorigin>
   <link rel="stylesheet" href="/static/style.css">
   <link rel="stylesheet" href="/static/series/series.css">
   <script src="/static/theme.js"></script>
@@ -83,9 +86,11 @@ def chapter_page(part: Part, chapter: Chapter, html: str, demos: Sequence[Demo[A
     body = (
         f'<div class="chapter"><nav class="contents" aria-label="Contents of this chapter"><ol>{entries}</ol>'
         f'<p>Figures</p><ol class="figures">{figures}</ol></nav>'
-        f'<main id="text"><header class="opening"><p class="place">Part {part.number}</p><h1>{escape(chapter.title)}</h1>'
-        f'<p class="about">{chapter.minutes} minutes of reading, {len(demos)} live figures. The code of this part is in '
-        f'<span class="mono">showtell/{part.folder}/</span>.</p></header>{html}{_turn(part)}</main></div>'
+        f'<main id="text"><header class="opening"><p class="place">Part {part.number}</p>'
+        f"<h1>{escape(chapter.title)}</h1>"
+        f'<p class="about">{chapter.minutes} minutes of reading, {len(demos)} live figures. '
+        f'The code of this part is in <span class="mono">showtell/{part.folder}/</span>.</p></header>'
+        f"{html}{_turn(part)}</main></div>"
     )
     return frame(chapter.title, body, kind="series", model=model, part=part.number)
 
@@ -115,8 +120,8 @@ def contents_page(written: dict[int, Chapter], demos: Sequence[Demo[Any]], model
         )
     body = (
         '<main id="text" class="all-parts"><header class="opening"><h1>How a machine reads a picture</h1>'
-        '<p class="about">Eight parts, from light to conversation. Every figure runs the library you can read beside it, '
-        "on the model you loaded; every claim under a figure is checked by a test. Or go and "
+        '<p class="about">Eight parts, from light to conversation. Every figure runs the library you can read beside '
+        "it, on the model you loaded; every claim under a figure is checked by a test. Or go and "
         f'<a href="/">ask a picture</a>.</p></header><ol class="list-of-parts">{"".join(rows)}</ol></main>'
     )
     return frame("The series", body, kind="series", model=model)
@@ -140,5 +145,8 @@ def source_page(module: str, text: str, model: str) -> str:
 
 def message_page(sentence: str, model: str) -> str:
     """What is said where there is no page."""
-    body = f'<main id="text" class="alone"><p class="refusal" role="alert">{escape(sentence)}</p><p><a href="/series">All parts</a></p></main>'
+    body = (
+        f'<main id="text" class="alone"><p class="refusal" role="alert">{escape(sentence)}</p>'
+        '<p><a href="/series">All parts</a></p></main>'
+    )
     return frame("Not here", body, kind="series", model=model)

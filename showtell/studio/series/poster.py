@@ -1,6 +1,6 @@
 """Posters: a figure as HTML and SVG alone, for readers without JavaScript, for print, and for the first paint.
 
-The same JSON that the live widgets draw (`Scene.to_json`) is drawn here once more, still; pixels become PNG in the page.
+The same JSON that the live widgets draw (`Scene.to_json`) is drawn here once more, still; pixels become PNG.
 """
 
 import base64
@@ -16,7 +16,8 @@ WIDE, HIGH, LEFT, BELOW = 360, 200, 44, 34  # of a plot, in its own units; stati
 def poster(figure: dict[str, Any]) -> str:
     """All widgets of a figure, in the frame the live ones take over."""
     widgets = "".join(
-        f'<div class="widget {w["size"]}" data-kind="{w["kind"]}"><h4>{escape(w["title"])}</h4>{DRAW[w["kind"]](w)}</div>'
+        f'<div class="widget {w["size"]}" data-kind="{w["kind"]}"><h4>{escape(w["title"])}</h4>'
+        f"{DRAW[w['kind']](w)}</div>"
         for w in figure["widgets"]
     )
     return f'<div class="widgets">{widgets}</div>'

@@ -20,7 +20,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import UInt8
 
-Size = Literal["s", "m", "l", "full"]
+Size = Literal["s", "q", "m", "l", "full"]
+"""Columns of twelve: 2, 3, 4, 5, 12."""
 Concept = Literal["query", "key", "image", "text", "plain", "warn"]
 """One colour a concept, in every chapter: queries orange, keys blue, image tokens teal, text tokens violet."""
 
