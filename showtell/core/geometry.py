@@ -8,6 +8,7 @@
 
     iou(a, b)  = |a ∩ b| / |union|                              union = |a| + |b| - |a ∩ b|
     giou(a, b) = iou(a, b) - (|hull| - |union|) / |hull|        (Rezatofighi et al. 2019), in (-1, 1]
+    diou and ciou also weigh the distance of the centres and the shapes: `grounding/regions.py`
 
 The frame travels with the numbers because numbers alone do not say whether they are pixels of the file, pixels of the
 model's square or fractions of either, and guessing from their magnitude is the classic bug. Arithmetic between two

@@ -4,11 +4,11 @@
 
 (Biten et al. 2019.) Case does not matter, white space does, as words: a run of spaces is one.
 
-`official_anls` is the script of the RRC competition server as Qwen-VL, lmms-eval and VLMEvalKit distribute it. It measures
-the distance between strings with white space collapsed and divides by the lengths of the *uncollapsed* ones in upper case,
-so that padding an answer with spaces raises its score and "ß" counts twice; exactly half right keeps 0.5. `anls` is the
-paper's equation on the collapsed strings, where exactly half right is 0 (the `anls`
-package computes it too, except that "ß" counts twice there as well).
+`official_anls` is the script of the RRC competition server as Qwen-VL, lmms-eval and VLMEvalKit distribute it. It
+measures the distance between strings with white space collapsed and divides by the lengths of the *uncollapsed* ones
+in upper case, so that padding an answer with spaces raises its score and "ß" counts twice; exactly half right keeps
+0.5. `anls` is the paper's equation on the collapsed strings, where exactly half right is 0 (the `anls` package
+computes it too, except that "ß" counts twice there as well).
 """
 
 from collections.abc import Sequence

@@ -2,9 +2,10 @@
 
     D[i, j] = min(D[i-1, j] + 1, D[i, j-1] + 1, D[i-1, j-1] + (a[i] != b[j]))
 
-Neighbouring cells differ by -1, 0 or 1, so a whole column fits into two bit masks (where it rises, where it falls) and the
-next column is a dozen operations on integers as long as `a` (Myers 1999, in the form of Hyyrö 2003). Python's integers have
-no width, so this is one short loop over `b` for any length: 1,000 against 1,000 characters in about a millisecond.
+Neighbouring cells differ by -1, 0 or 1, so a whole column fits into two bit masks (where it rises, where it falls)
+and the next column is a dozen operations on integers as long as `a` (Myers 1999, in the form of Hyyrö 2003). Python's
+integers have no width, so this is one short loop over `b` for any length: 1,000 against 1,000 characters in about a
+millisecond.
 
 Not here: which letters count as equal (the callers normalise), and weights.
 """

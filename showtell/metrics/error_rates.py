@@ -2,10 +2,11 @@
 
     rate = sum of distances / sum of true lengths        over the whole set (micro): long lines weigh more, above 1 is possible
 
-`official_cer` and `official_wer` are jiwer 4.0 with its defaults: no case folding, no Unicode normalisation, ends stripped.
-WER takes runs of white space as one space but splits at spaces only ("a<tab>b" is one word); CER keeps every inner space.
-Where all truths are empty the rate is the *number* of inserted words. `cer` and `wer` compare canonical Unicode (NFC, so
-that "é" typed in two ways is one letter) with all white space collapsed, and refuse a set that has nothing to read.
+`official_cer` and `official_wer` are jiwer 4.0 with its defaults: no case folding, no Unicode normalisation, ends
+stripped. WER takes runs of white space as one space but splits at spaces only ("a<tab>b" is one word); CER keeps
+every inner space. Where all truths are empty the rate is the *number* of inserted words. `cer` and `wer` compare
+canonical Unicode (NFC, so that "é" typed in two ways is one letter) with all white space collapsed, and refuse a set
+that has nothing to read.
 """
 
 import re

@@ -6,14 +6,14 @@
     open question     the tail after "is ", "so ", "answer " ... of each line, the numbers in it, all to two decimals;
                       right if a true string lies *within* one of them ("art" in "cartography"), or a true number is one
 
-(Yue et al. 2024; `eval_utils.py` of MMMU-Benchmark/MMMU.) The random option comes from a generator seeded once with 42, so a
-score depends on the order of the questions and on how many answers fail to parse; here the generator is an argument. Kept
-as well: the article in " A dog" is option A, "**B**" and "b" are guesses, the sentence splitter looks for capitals in
-lower-cased text and so never splits.
+(Yue et al. 2024; `eval_utils.py` of MMMU-Benchmark/MMMU.) The random option comes from a generator seeded once with
+42, so a score depends on the order of the questions and on how many answers fail to parse; here the generator is an
+argument. Kept as well: the article in " A dog" is option A, "**B**" and "b" are guesses, the sentence splitter looks
+for capitals in lower-cased text and so never splits.
 
-Clean are `multiple_choice.choice`, which returns None instead of guessing, and `open_answer` here: the last number stated
-against the true number, or equal words; nothing inside another word counts. Scores are means over questions; MMMU's
-"overall" weights subjects by their size, which is the same.
+Clean are `multiple_choice.choice`, which returns None instead of guessing, and `open_answer` here: the last number
+stated against the true number, or equal words; nothing inside another word counts. Scores are means over questions;
+MMMU's "overall" weights subjects by their size, which is the same.
 """
 
 import random

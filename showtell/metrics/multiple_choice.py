@@ -2,9 +2,10 @@
 
     "(B)"   "B"   "b."   "**B**"   "The answer is B."   "B: the red one"   "the red one"        -> B
 
-`official_scienceqa_choice` is the parser of LLaVA's `eval_science_qa.py`, which the published ScienceQA numbers of such models
-use: the bare letter; a letter, a period and a space; or exactly one "The answer is X" with any character after the X (the
-period of the pattern is not escaped). It strips nothing: "B\\n" fails. `choice` tries, in this order:
+`official_scienceqa_choice` is the parser of LLaVA's `eval_science_qa.py`, which the published ScienceQA numbers of
+such models use: the bare letter; a letter, a period and a space; or exactly one "The answer is X" with any character
+after the X (the period of the pattern is not escaped). It strips nothing: "B\\n" fails. `choice` tries, in this
+order:
 
     1. the letter alone, in any case, within brackets, stars or quotes, with one of .):, after it
     2. "answer is X", "answer: X", "option X" with a capital letter, if all of them name the same one
@@ -43,7 +44,7 @@ def choice(text: str, options: Sequence[str]) -> int | None:
     if not 0 < len(options) <= len(LETTERS):
         raise ValueError(f"a multiple choice question has 1 to {len(LETTERS)} options, not {len(options)}")
     text, letters = text.strip(), LETTERS[: len(options)]
-    alone = re.fullmatch(rf"[\s(\[*\"'`]*([{letters}])[\s)\]*\"'`.:,]*", text, re.IGNORECASE)
+    alone = re.fullmatch(rf"[\s(\[*\"'`]*([{letters}])[\s)\]*\"'`.:,]*", text, re.IGNORECASE | re.ASCII)
     leading = re.match(rf"[(\[*]*([{letters}])[)\]*]*[.):,]\**\s", text)
     for found in (
         {alone[1].upper()} if alone else set(),

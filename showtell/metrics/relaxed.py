@@ -2,11 +2,12 @@
 
     correct = |p - t| / |t| <= 0.05                              (Methani et al. 2020, Masry et al. 2022)
 
-`official_relaxed_match` is pix2struct's function, which lmms-eval and VLMEvalKit carry too. Python's `float` decides what a
-number is, so "1,000" and "$5" are words and "nan" is a number; "12%" is 0.12 and never equals "12"; a truth of 0 is compared
-as a string, so "0.0" is wrong. `relaxed_match` reads thousands separators, a leading currency sign and a minus of any kind,
-drops the percent sign on both sides (the axis of a chart says "12" where its title says "%"), and accepts only an exact
-number for a truth of 0. Years keep their 5 percent in both: nothing in an answer says that it is one.
+`official_relaxed_match` is pix2struct's function, which lmms-eval and VLMEvalKit carry too. Python's `float` decides
+what a number is, so "1,000" and "$5" are words and "nan" is a number; "12%" is 0.12 and never equals "12"; a truth of
+0 is compared as a string, so "0.0" is wrong. `relaxed_match` reads thousands separators, a leading currency sign and
+a minus of any kind, drops the percent sign on both sides (the axis of a chart says "12" where its title says "%"),
+and accepts only an exact number for a truth of 0. Years keep their 5 percent in both: nothing in an answer says that
+it is one.
 """
 
 import math

@@ -6,11 +6,11 @@
     text    text     text       the cells differ in size, so the two differ by points.
     icon    icon     icon
 
-`official_click` reads an answer as SeeClick's `screenspot_test.py` does: if the word "box" occurs, the middle of the first
-`<box>(x,y),(x,y)</box>` in thousandths; otherwise all numbers in the text, two of them a point, four a box whose middle is
-clicked, taken as fractions whatever their size. Clean is a `Point` from a codec that knows its space and
-`boxes.pointing_hit`. The boxes of ScreenSpot are x, y, width, height; those of ScreenSpot-Pro are corners: `Box` is built
-by whoever reads the file.
+`official_click` reads an answer as SeeClick's `screenspot_test.py` does: if the word "box" occurs, the middle of the
+first `<box>(x,y),(x,y)</box>` in thousandths; otherwise all numbers in the text, two of them a point, four a box
+whose middle is clicked, taken as fractions whatever their size. Clean is a `Point` from a codec that knows its space
+and `boxes.pointing_hit`. The boxes of ScreenSpot are x, y, width, height; those of ScreenSpot-Pro are corners: `Box`
+is built by whoever reads the file.
 """
 
 import re

@@ -5,14 +5,14 @@
     matches    0     1     2     3     4 and more
     accuracy   0   0.30  0.60  0.90   1.00
 
-`official_vqa_accuracy` is the VQA v2 script (`PythonEvaluationTools/vqaEvaluation/vqaEval.py` of GT-Vision-Lab/VQA). It
-normalises *only where the annotators disagree*: "Yes" is wrong where ten people wrote "yes". `official_textvqa_accuracy`
-is MMF's evaluator, which always normalises and starts by deleting commas. `vqa_accuracy` always normalises, with the
-rules of `text.py` and number words as digits, and an empty prediction is never right.
+`official_vqa_accuracy` is the VQA v2 script (`PythonEvaluationTools/vqaEvaluation/vqaEval.py` of GT-Vision-Lab/VQA).
+It normalises *only where the annotators disagree*: "Yes" is wrong where ten people wrote "yes".
+`official_textvqa_accuracy` is MMF's evaluator, which always normalises and starts by deleting commas. `vqa_accuracy`
+always normalises, with the rules of `text.py` and number words as digits, and an empty prediction is never right.
 
-The official script leaves one annotator out by comparing whole records, which works because each has an `answer_id`; here
-it is done by position. Not here: the per-type averages of the challenge, and the variant min(1, matches / 3) without
-leaving one out (OK-VQA in big_vision, Molmo), which differs by up to ten points on an item.
+The official script leaves one annotator out by comparing whole records, which works because each has an `answer_id`;
+here it is done by position. Not here: the per-type averages of the challenge, and the variant min(1, matches / 3)
+without leaving one out (OK-VQA in big_vision, Molmo), which differs by up to ten points on an item.
 """
 
 from collections.abc import Callable, Sequence

@@ -11,8 +11,8 @@ Four passes over the whole answer, in this order (Antol et al. 2015; `vqaEval.py
     3. lower case; "none" and "zero" to "ten" become digits; the articles go
     4. contractions that lost exactly one apostrophe get it back; "somebody'd" loses its own (a slip of 2015, kept)
 
-`official_textvqa_words` is the same as MMF wrote it for TextVQA: first lower case, commas and question marks deleted and
-"'s" split off, and the digit-comma-digit test also fires on "1,,2".
+`official_textvqa_words` is the same as MMF wrote it for TextVQA: first lower case, commas and question marks deleted
+and "'s" split off, and the digit-comma-digit test also fires on "1,,2".
 
 Not here: the accuracy (`vqa.py`), and the normalisation we would choose (`text.py`).
 """

@@ -3,10 +3,11 @@
     answer -> yes | no          positives are "yes":   precision = TP / (TP + FP)    recall = TP / (TP + FN)
                                 yes ratio = share of answers that say yes, whatever the truth
 
-`official_pope_answer` is POPE's script (`evaluate.py` of AoiDragon/POPE): the text before the first period, commas deleted,
-split at spaces; it is "no" if one of the words is exactly No, no or not, and otherwise "yes". Gibberish, "NO" and "no!" are
-therefore "yes". `yes_or_no` looks for whole words in any case, reads "isn't" as no, and returns None where there is neither
-or both: the answer is then wrong on every question and counted as unparsed, never as a "yes".
+`official_pope_answer` is POPE's script (`evaluate.py` of AoiDragon/POPE): the text before the first period, commas
+deleted, split at spaces; it is "no" if one of the words is exactly No, no or not, and otherwise "yes". Gibberish,
+"NO" and "no!" are therefore "yes". `yes_or_no` looks for whole words in any case, reads "isn't" as no, and returns
+None where there is neither or both: the answer is then wrong on every question and counted as unparsed, never as a
+"yes".
 
 Report the three splits (random, popular, adversarial) one by one. Not here: making the questions.
 """
