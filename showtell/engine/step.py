@@ -40,7 +40,7 @@ class Loss:
     parts: Mapping[str, Tensor | float] = field(default_factory=dict)
 
 
-Step = Callable[[nn.Module, Any], Loss]
+Step = Callable[[Any, Any], Loss]  # of a model of the step's own kind
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
