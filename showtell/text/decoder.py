@@ -33,7 +33,7 @@ class DecoderConfig:
     vocab_size, dim, depth, heads, mlp_dim: the usual.
     kv_heads: key/value heads shared by the query heads; None = one each.
     head_dim: None = dim / heads.
-    activation: of the gated MLP.
+    activation, gated: of the MLP; see `BlockConfig`.
     rope_base: base of the rotary frequencies.
     rope_scaling: how those were stretched for longer contexts; None = not at all.
     rope_sections: how many pairs of a head turn by time, row and column, round and round (`rope_by_axes`); None = a
@@ -61,6 +61,7 @@ class DecoderConfig:
     kv_heads: int | None = None
     head_dim: int | None = None
     activation: Activation = "silu"
+    gated: bool = True
     rope_base: float = 10_000.0
     rope_scaling: RopeScaling | None = None
     rope_sections: tuple[int, ...] | None = None
@@ -102,7 +103,7 @@ class DecoderConfig:
             attention=attention,
             mlp_dim=self.mlp_dim,
             activation=self.activation,
-            gated=True,
+            gated=self.gated,
             mlp_bias=self.mlp_bias,
             norm=self.norm,
             norm_eps=self.norm_eps,
@@ -175,7 +176,8 @@ class Decoder(nn.Module):
             x = block(x, masks[i], rotation, cache.layers[i] if cache else None)
         return self.hidden(self.norm(x))
 
-    def rotation(self, positions: Int[Tensor, "*axes #batch tokens"]) -> Rotation:
+    def rotation(self, positions: Int[Tensor, "*axes #batch tokens"]) -> Rotation | None:
+        """How queries and keys at these positions are turned; None = not at all."""
         config = self.config
         if config.rope_sections is not None and positions.dim() == 3:
             return rope_by_axes(positions, self.head_dim, config.rope_base, config.rope_sections)
