@@ -99,10 +99,12 @@ def unmap_keys(tensors: Mapping[str, Tensor], table: KeyTable, where: str = "mod
     result: dict[str, Tensor] = {}
     fused: dict[str, dict[int, Tensor]] = {}
     for name, tensor in tensors.items():
-        found = next(((m, *rest) for p, *rest in patterns if (m := p.fullmatch(name))), None)
-        if found is None:
+        for pattern, theirs, target, place in patterns:
+            match = pattern.fullmatch(name)
+            if match is not None:
+                break
+        else:
             raise CheckpointError(f"{where}: {name} has no name in the other layout")
-        match, theirs, target, place = found
         *numbers, tail = match.groups()
         full = theirs.format(*numbers) + (tail or "")
         if isinstance(target, tuple):
@@ -111,7 +113,7 @@ def unmap_keys(tensors: Mapping[str, Tensor], table: KeyTable, where: str = "mod
                 parts = fused.pop(full)
                 result[full] = torch.cat([parts[i] for i in range(len(target))])
         else:
-            result[full] = tensor if isinstance(target, str) else target.to_theirs(tensor)
+            result[full] = target.to_theirs(tensor) if isinstance(target, Squeezed | Transposed) else tensor
     if fused:
         raise CheckpointError(f"{where}: {next(iter(fused))} is joined from several tensors and not all are there")
     return result

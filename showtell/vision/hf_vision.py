@@ -75,7 +75,7 @@ def side(fields: Mapping[str, Any], name: str = "patch_size", default: int | Non
     return height
 
 
-def shape_of(fields: Fields, dim: int = 768, depth: int = 12, heads: int = 12) -> dict[str, int]:
+def shape_of(fields: Fields, dim: int = 768, depth: int = 12, heads: int = 12) -> dict[str, Any]:
     """`dim`, `depth` and `heads`, with the family's defaults for what the file does not say."""
     return {
         "dim": fields.integer("hidden_size", dim),

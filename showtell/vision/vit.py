@@ -159,9 +159,7 @@ class VisionTransformer(nn.Module):
         self.class_token = nn.Parameter(torch.zeros(classes, config.dim))
         self.mask_token = nn.Parameter(torch.zeros(1, config.dim)) if config.mask_token else None
         self._start_positions(classes)
-        self.rotary = NoRotary()
-        if config.positions == "rope":
-            self.rotary = AxialRotary(config.dim // config.heads, config.rope_base, self.prefix)
+        self.rotary = make_rotary(config, self.prefix)
         self.registers = Registers(config.registers, config.dim, classes) if config.registers else nn.Identity()
         self.pre_norm = make_norm("layer", config.dim, config.norm_eps) if config.pre_norm else nn.Identity()
         kinds = [Block] * config.running + [IdleBlock] * (config.depth - config.running)
@@ -222,6 +220,12 @@ def make_stem(config: ViTConfig) -> nn.Module:
     if config.stem == "conv":
         return ConvStem(config.patch_size, config.dim)
     return PatchEmbed(config.patch_size, config.dim, bias=config.patch_bias)
+
+
+def make_rotary(config: ViTConfig, prefix: int) -> nn.Module:
+    if config.positions == "rope":
+        return AxialRotary(config.dim // config.heads, config.rope_base, prefix)
+    return NoRotary()
 
 
 def make_last_norm(config: ViTConfig) -> nn.Module:
