@@ -17,7 +17,7 @@ from showtell.studio.series.tools import PHOTOS, Tools, Unavailable
 from showtell.vision.vit import VisionTransformer
 
 WAYS = {"resample": "resample the grid", "list": "reuse the list", "none": "leave them out"}
-WITH_COLOURS: tuple[tuple[str, Concept], ...] = (("resample", "image"), ("list", "warn"), ("none", "plain"))
+WITH_COLOURS: tuple[tuple[str, Concept], ...] = (("resample", "image"), ("list", "warn"))
 LEAST, MOST = 4, 12  # cells a side
 SIZES = tuple(range(LEAST, MOST + 1, 2))
 
@@ -48,8 +48,8 @@ class Resolution(Demo[State]):
         pixels = at_size(state.photo, state.cells, tools)
         config = tools.assistant.processor.config
         curves = tools.remember(("displacement", state.photo), lambda: displacement(state.photo, tools))
-        size = SIZES.index(state.cells)
-        now = curves[state.way][size]
+        way = curves.get(state.way)  # "none" has no curve
+        now = way[SIZES.index(state.cells)] if way else displaced(state.photo, state.cells, state.way, tools)
         return Scene(
             widgets=(
                 Raster(
@@ -73,10 +73,7 @@ class Resolution(Demo[State]):
                 Lines(
                     title="How far from its place a token finds its like in the trained-size output",
                     xs=SIZES,
-                    lines=[
-                        Line(name=WAYS[way], ys=curves[way], concept=concept, dashed=way == "none")
-                        for way, concept in WITH_COLOURS
-                    ],
+                    lines=[Line(name=WAYS[way], ys=curves[way], concept=concept) for way, concept in WITH_COLOURS],
                     x_name="patches a side",
                     y_name="patches off",
                     at=state.cells,
@@ -86,7 +83,7 @@ class Resolution(Demo[State]):
             says=(
                 f"Trained on {trained} × {trained} patches, shown {state.cells} × {state.cells}. Given positions this "
                 f"way, a token finds its like {now:.1f} patches from where it is; with resampled positions "
-                f"{curves['resample'][size]:.1f}, with none {curves['none'][size]:.1f}."
+                f"{curves['resample'][SIZES.index(state.cells)]:.1f}."
             ),
             facts=(
                 ("trained grid", f"{trained} × {trained}"),
@@ -127,7 +124,8 @@ def positions_for(cells: int, way: str, tools: Tools) -> Tensor:
 
 def with_positions(cells: int, way: str, tools: Tools) -> VisionTransformer:
     """The loaded tower with those positions, for pictures of that size."""
-    tower = copy.deepcopy(tools.tower)
+    tower = copy.copy(tools.tower)  # its blocks are shared; only its own parameters are another table
+    tower._parameters = dict(tower._parameters)
     first = tower.positions.detach()[: len(tower.class_token)]
     side = cells * tower.config.patch_size
     tower.config = replace(tower.config, image_size=(side, side))
@@ -148,20 +146,17 @@ def likeness_of(positions: Tensor, patch: int) -> Tensor:
 
 
 def displacement(photo: str, tools: Tools) -> dict[str, list[float]]:
-    """For each way and size: how far, on average, the output token most like a trained-size token lies from its place.
+    """`displaced` at every size, for the two ways of reusing positions."""
+    return {way: [displaced(photo, n, way, tools) for n in SIZES] for way, _ in WITH_COLOURS}
 
-    In patches of the trained grid; two tokens at the same place of the picture are 0 apart.
-    """
+
+def displaced(photo: str, cells: int, way: str, tools: Tools) -> float:
+    """How far, on average, the trained-size token most like an output token lies from it, in trained patches."""
     trained = trained_cells(tools)
     with torch.inference_mode():
-        goal = F.normalize(tools.tower(at_size(photo, trained, tools)[None]).tokens[0], dim=1)  # (trained^2, dim)
-        return {way: [apart(goal, trained, photo, n, way, tools) for n in SIZES] for way in WAYS}
-
-
-def apart(goal: Tensor, trained: int, photo: str, cells: int, way: str, tools: Tools) -> float:
-    pixels = at_size(photo, cells, tools)[None]
-    tokens = F.normalize(with_positions(cells, way, tools)(pixels).tokens[0], dim=1)  # (cells^2, dim)
-    best = (tokens @ goal.T).argmax(dim=1)
+        goal = tools.remember(("goal", photo), lambda: tools.tower(at_size(photo, trained, tools)[None]).tokens[0])
+        tokens = with_positions(cells, way, tools)(at_size(photo, cells, tools)[None]).tokens[0]  # (cells^2, dim)
+        best = (F.normalize(tokens, dim=1) @ F.normalize(goal, dim=1).T).argmax(dim=1)
     return float((centres(cells) - centres(trained)[best]).norm(dim=1).mean() * trained)
 
 
