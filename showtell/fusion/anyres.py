@@ -130,8 +130,8 @@ class AnyResVLM(PrefixVLM):
 
     def __init__(self, config: AnyResVLMConfig):
         super().__init__(config)
+        self.anyres = config
         self.image_newline = nn.Parameter(torch.randn(config.decoder.dim) * config.decoder.dim**-0.5)
-        self.single = plan_single(config)
 
     def image_tokens(
         self, pixels: Float[Tensor, "views 3 height width"], plans: Sequence[AnyResPlan] | None = None
@@ -140,7 +140,7 @@ class AnyResVLM(PrefixVLM):
 
         Without plans every view is a picture shown once.
         """
-        plans = [self.single] * len(pixels) if plans is None else plans
+        plans = [plan_single(self.anyres)] * len(pixels) if plans is None else plans
         views = super().image_tokens(pixels).split([plan.views for plan in plans])
         packed = [pack(part, plan, self.image_newline) for part, plan in zip(views, plans, strict=True)]
         return torch.cat(packed)[None]

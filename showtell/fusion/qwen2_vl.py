@@ -127,6 +127,6 @@ def to_hf(model: QwenVL) -> dict[str, Tensor]:
 
 
 def layout(extent: Frame, config: NativeViTConfig) -> ImageLayout:
-    """How a picture stands in the prompt; `extent` is its frame after resizing (`images/native.py`)."""
+    """How a picture stands between its two marks; `extent` is its frame after resizing (`images/native.py`)."""
     grid = Grid(1, extent.height // config.patch_size, extent.width // config.patch_size)
-    return ImageLayout((Piece("<|vision_start|>", config.tokens(grid)),), "<|vision_end|>")
+    return ImageLayout((Piece("", config.tokens(grid)),))

@@ -1,6 +1,7 @@
 """The reading half of Janus against `transformers`: two pictures in one padded batch, written tokens."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,13 +29,17 @@ LLAMA = dict(
 PICTURE = [IMAGE] * 9
 
 
-@pytest.mark.parametrize("tied", [False, True])
-def test_janus_equals_transformers(tied: bool, tmp_path: Path) -> None:
+def janus(tied: bool) -> Any:
     config = JanusConfig(
         vision_config=dict(VISION), vq_config=dict(DRAWING), text_config=dict(LLAMA), image_token_id=IMAGE,
         tie_word_embeddings=tied,
     )  # fmt: skip
-    reference = JanusForConditionalGeneration(config).eval()
+    return JanusForConditionalGeneration(config).eval()
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_janus_equals_transformers(tied: bool, tmp_path: Path) -> None:
+    reference = janus(tied)
     save_redrawn(reference, tmp_path)
     model = load(tmp_path)
     pixels = noise(2, 3, 24, 24)
