@@ -26,6 +26,7 @@ from showtell.core.hf_folder import open_module, read_json, read_tensors
 from showtell.core.keymap import KeyTable, Target, prefixed
 from showtell.text import gemma, llama, qwen
 from showtell.text.decoder import DecoderConfig
+from showtell.text.families import FAMILIES
 from showtell.vision import clip_vit, siglip
 from showtell.vision.vit import ViTConfig
 
@@ -47,13 +48,14 @@ def mistral_from_hf(data: Mapping[str, Any]) -> DecoderConfig:
     return config if window is None else replace(config, window=window, windowed=tuple(range(config.depth)))
 
 
-DECODERS: dict[str, tuple[Callable[[Mapping[str, Any]], DecoderConfig], dict[str, Any]]] = {
-    "llama": (llama.config_from_hf, LLAMA_7B),
-    "mistral": (mistral_from_hf, LLAMA_7B | {"intermediate_size": 14_336, "num_key_value_heads": 8}),
-    "qwen2": (qwen.config_from_hf, {}),
-    "qwen3": (qwen.config_from_hf, {}),
-    "gemma": (gemma.config_from_hf, {}),
-    "gemma2": (gemma.config_from_hf, {}),
+DECODERS: dict[str, Callable[[Mapping[str, Any]], DecoderConfig]] = {
+    **{name: family.config_from_hf for name, family in FAMILIES.items()},
+    "mistral": mistral_from_hf,
+}
+# What `text_config` means where it is silent.
+SIZES: dict[str, dict[str, Any]] = {
+    "llama": LLAMA_7B,
+    "mistral": LLAMA_7B | {"intermediate_size": 14_336, "num_key_value_heads": 8},
 }
 TOWERS: dict[str, tuple[Callable[[Mapping[str, Any], int | None], ViTConfig], dict[str, Target]]] = {
     "clip_vision_model": (clip_vit.config_from_hf, clip_vit.KEYS),
@@ -77,10 +79,9 @@ def decoder_from_hf(data: Mapping[str, Any]) -> DecoderConfig:
     kind = inner.setdefault("model_type", "llama")
     if kind not in DECODERS:
         raise ConfigError(f"text_config.model_type: {kind!r} is not supported; known here: {', '.join(DECODERS)}")
-    read, defaults = DECODERS[kind]
     if "tie_word_embeddings" in data:
         inner["tie_word_embeddings"] = bool(inner.get("tie_word_embeddings") or data["tie_word_embeddings"])
-    return read(defaults | inner)
+    return DECODERS[kind](SIZES.get(kind, {}) | inner)
 
 
 def decoder_keys(config: DecoderConfig) -> KeyTable:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from showtell.core.geometry import Frame
 from showtell.core.masks import left_padded_mask
@@ -80,7 +80,7 @@ class FixedSight(CountedWords):
 
     def see(self, pictures: Sequence[Picture]) -> Float[Tensor, "1 tokens dim"]:
         pixels = torch.stack([self.processor(picture).pixels for picture in pictures])
-        return self.model.image_tokens(pixels).flatten(0, 1)[None]
+        return self.model.image_tokens(as_weights(pixels, self.model)).flatten(0, 1)[None]
 
 
 class WholePromptSight(FixedSight):
@@ -104,7 +104,8 @@ class TileSight(CountedWords):
 
     def see(self, pictures: Sequence[Picture]) -> Float[Tensor, "1 tokens dim"]:
         pixels, mask = stack_tiles([[self.processor(picture) for picture in pictures]])
-        return self.model.image_tokens(pixels[0], mask[0]).flatten(0, 1)[None]
+        pixels = as_weights(pixels[0], self.model)
+        return self.model.image_tokens(pixels, mask[0].to(pixels.device)).flatten(0, 1)[None]
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ class QuarterSight(CountedWords):
 
     def see(self, pictures: Sequence[Picture]) -> Float[Tensor, "1 tokens dim"]:
         pixels, mask = stack_tiles([[self.processor(picture) for picture in pictures]])
-        return self.model.image_tokens(pixels[0], mask[0]).flatten(0, 1)[None]
+        pixels = as_weights(pixels[0], self.model)
+        return self.model.image_tokens(pixels, mask[0].to(pixels.device)).flatten(0, 1)[None]
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ class AnyResSight(CountedWords):
     def see(self, pictures: Sequence[Picture]) -> Float[Tensor, "1 tokens dim"]:
         process = self.processor.one_tile if self.once and len(pictures) > 1 else self.processor
         views = torch.cat([process(picture).pixels for picture in pictures])
+        views = as_weights(views, self.model)
         return self.model.image_tokens(views, self.plans([picture.frame for picture in pictures]))
 
 
@@ -161,6 +164,7 @@ class NativeSight:
     def see(self, pictures: Sequence[Picture]) -> Float[Tensor, "1 tokens dim"]:
         seen = [self.processor(picture) for picture in pictures]
         patches = torch.cat([picture.patches for picture in seen])
+        patches = as_weights(patches, self.model)
         return self.model.image_tokens(patches, [Grid(*picture.grid) for picture in seen])
 
     def reading(
@@ -170,6 +174,11 @@ class NativeSight:
         extents = [self.processor.extent(frame) for frame in frames]
         grids = [Grid(1, extent.height // side, extent.width // side) for extent in extents]
         return Reading(self.model.positions(ids, valid, grids), left_padded_mask(valid, valid.shape[1]))
+
+
+def as_weights(pixels: Tensor, model: nn.Module) -> Tensor:
+    """In the type and on the device of the model's weights."""
+    return pixels.to(next(model.parameters()))
 
 
 def one_run(tokens: int, before: str = "", after: str = "") -> ImageLayout:

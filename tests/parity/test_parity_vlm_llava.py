@@ -1,7 +1,9 @@
 """LLaVA-1.5 against `transformers`: image tokens, logits and written tokens of two pictures in one padded batch."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +48,7 @@ def siglip_qwen() -> LlavaForConditionalGeneration:
 
 
 @pytest.mark.parametrize("make", [clip_llama, siglip_qwen])
-def test_llava_equals_transformers(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_llava_equals_transformers(make: Callable[[], Any], tmp_path: Path) -> None:
     reference = make()
     save_redrawn(reference, tmp_path)
     model = load(tmp_path)

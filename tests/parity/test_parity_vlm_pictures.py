@@ -157,3 +157,28 @@ def test_files_of_different_models_are_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
     with pytest.raises(CheckpointError, match="model_type 'mamba' is not known here"):
         load_vlm(tmp_path)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", CASES)
+def test_half_precision_sees_nearly_the_same(family: str, tmp_path: Path) -> None:
+    """bfloat16 weights: no step insists on float32, and what is seen stays close."""
+    save_redrawn(CASES[family].model(), tmp_path, std=0.1)
+    CASES[family].processor.save_pretrained(tmp_path)
+    published = load_vlm(tmp_path)
+    pictures = [decode(np.random.default_rng(3).integers(0, 256, (41, 60, 3), dtype=np.uint8))]
+    frames = [picture.frame for picture in pictures]
+    ids = prompt(published.sight.layouts(frames))
+    reading = published.sight.reading(ids, torch.ones_like(ids, dtype=torch.bool), frames)
+
+    def logits() -> torch.Tensor:
+        hidden = published.model.read(
+            published.sight.see(pictures), ids, reading.positions, reading.mask, reading.unwindowed
+        )
+        return published.model.decoder.logits(hidden)
+
+    whole = logits()
+    published.model.to(torch.bfloat16)
+    half = logits()
+    assert half.dtype == torch.bfloat16
+    assert (half.float() - whole).abs().max() <= 0.1 * whole.abs().max()
