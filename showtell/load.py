@@ -1,46 +1,184 @@
 """`st.load(x)`: one table from what a checkpoint says it is to the code that loads it.
 
-    "pocket"       the model inside the package
-    a folder       config.json names its architecture
+    "pocket"                the model inside the package                                          -> Assistant
+    a folder                ours: config.json declares an `architecture`                          -> Assistant
+                            published: config.json declares a `model_type`, or OpenCLIP's file    -> Published
+    a .gguf file            its header declares an architecture                                   -> Published
+    "org/name[@revision]"   such a folder on the hub; "org/name/file.gguf" such a file
 
-Nothing is ever chosen by a folder's *name*.
+Nothing is ever chosen by a name: the folder of a checkpoint may be called anything.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from showtell.core.errors import CheckpointError
+from showtell.core.gguf import GGUFFile
+from showtell.core.hf_folder import read_json
+from showtell.core.hub import fetch, is_hub_name
 from showtell.instruct.assistant import Assistant
-from showtell.instruct.bundle import load_bundle, read_json
+from showtell.instruct.bundle import load_bundle
+from showtell.instruct.published import Kind, Published, read_chat_template, read_processor
+from showtell.text.chat_formats import recognise
+from showtell.text.tokenizer import Tokenizer
 
-LOADERS: dict[str, Callable[[Path, str], Assistant]] = {
-    "showtell-prefix-vlm": lambda folder, name: Assistant(load_bundle(folder), name),
-}
+OURS = "showtell-prefix-vlm"
 
 
-def load(name: str | Path) -> Assistant:
-    """A model by name or folder.
+@dataclass(frozen=True)
+class Family:
+    """How one `model_type` is loaded.
 
-    Raises CheckpointError when there is no such model, its files are damaged, or its architecture is not known.
+    load: from a folder to the model.
+    heads: other loaders, by the first entry of `architectures`, for a model that carries more than the family's own.
+    """
+
+    kind: Kind
+    load: Callable[[Path], nn.Module]
+    heads: Mapping[str, Callable[[Path], nn.Module]] = field(default_factory=dict)
+
+
+def families() -> dict[str, Family]:
+    """The table. Imported when a published checkpoint is asked for: the model inside the package needs none of it."""
+    from showtell.contrastive import clip as clip_pair
+    from showtell.contrastive import siglip as siglip_pair
+    from showtell.fusion import idefics, idefics2, idefics3, llava, llava_next, llava_onevision, paligemma, qwen2_vl
+    from showtell.text.families import FAMILIES, load_decoder
+    from showtell.vision import clip_vit, dinov2, dinov3, siglip, siglip2, vit_hf, vit_mae
+
+    classifiers = {f"Dinov2{middle}ForImageClassification": dinov2.load_classifier for middle in ("", "WithRegisters")}
+    vision = {
+        "vit": Family("vision", vit_hf.load, {"ViTForImageClassification": vit_hf.load_classifier}),
+        "vit_mae": Family("vision", vit_mae.load),
+        "clip_vision_model": Family("vision", clip_vit.load),
+        "siglip_vision_model": Family("vision", siglip.load),
+        "siglip2_vision_model": Family("vision", siglip2.load),
+        "dinov2": Family("vision", dinov2.load, classifiers),
+        "dinov2_with_registers": Family("vision", dinov2.load, classifiers),
+        "dinov3_vit": Family("vision", dinov3.load),
+    }
+    pairs = {
+        "clip": Family("dual encoder", clip_pair.load),
+        "siglip": Family("dual encoder", siglip_pair.load),
+        "siglip2": Family("dual encoder", siglip_pair.load),
+    }
+    readers: dict[str, Callable[[Path], nn.Module]] = {
+        "llava": llava.load,
+        "llava_next": llava_next.load,
+        "llava_onevision": llava_onevision.load,
+        "idefics": idefics.load,
+        "idefics2": idefics2.load,
+        "idefics3": idefics3.load,
+        "smolvlm": idefics3.load,
+        "paligemma": paligemma.load,
+        "qwen2_vl": qwen2_vl.load,
+        "qwen2_5_vl": qwen2_vl.load,
+    }
+    return {
+        **vision,
+        **pairs,
+        **{name: Family("language model", load_decoder) for name in FAMILIES},
+        **{name: Family("vision-language model", reader) for name, reader in readers.items()},
+    }
+
+
+def load(name: str | Path, revision: str | None = None) -> Assistant | Published:
+    """A model by name, folder, file or hub id.
+
+    Args:
+        revision: tag, branch or commit of a hub id; also written "org/name@revision".
+
+    Raises CheckpointError when there is no such model, its files are missing or damaged, its weights are pickles, or
+    its architecture is not known, and ConfigError when its configuration holds a value that is not.
     """
     if str(name) == "pocket":
         with as_file(files("showtell") / "pocket") as folder:
-            return _load(folder, "pocket")
-    folder = Path(name)
-    if not folder.exists():
-        raise CheckpointError(f"there is no model {str(name)!r}; give 'pocket' or a folder that holds a config.json")
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder} is a file; give the folder that holds config.json and model.safetensors")
-    return _load(folder, folder.name)
+            return load_folder(folder, "pocket")
+    path = find(name, revision)
+    shown = path.name if Path(name).exists() else str(name)
+    return load_gguf(path, shown) if path.suffix == ".gguf" else load_folder(path, shown)
 
 
-def _load(folder: Path, name: str) -> Assistant:
-    config: Any = read_json(folder / "config.json")
-    declared = config.get("architecture") if isinstance(config, dict) else None
-    if declared not in LOADERS:
+def find(name: str | Path, revision: str | None = None) -> Path:
+    """The folder or GGUF file that `name` means, fetched from the hub if it is a name there and nothing here."""
+    path = Path(name).expanduser()
+    if path.is_dir() or (path.suffix == ".gguf" and path.is_file()):
+        return path
+    if path.exists():
+        raise CheckpointError(f"{path} is a file; give the folder that holds config.json and model.safetensors")
+    if is_hub_name(str(name)):
+        return fetch(str(name), revision)
+    raise CheckpointError(
+        f"there is no model {str(name)!r}; give 'pocket', a folder that holds a config.json, a .gguf file, or the "
+        "organisation/name of a model on the hub"
+    )
+
+
+def load_folder(folder: Path, name: str) -> Assistant | Published:
+    """A folder of ours, Hugging Face's, OpenCLIP's or timm's layout."""
+    if (folder / "open_clip_config.json").is_file():
+        from showtell.contrastive import open_clip
+
+        config = read_json(folder / "open_clip_config.json")
+        return published(folder, name, "open_clip", Family("dual encoder", open_clip.load), config)
+    config = read_json(folder / "config.json")
+    architecture, declared = config.get("architecture"), config.get("model_type")
+    if architecture == OURS:
+        return Assistant(load_bundle(folder), name)
+    if architecture is not None and declared is None:
+        from showtell.vision import efficientnet_files
+
+        if architecture not in efficientnet_files.ARCHITECTURES:
+            known = ", ".join((OURS, *efficientnet_files.ARCHITECTURES))
+            raise CheckpointError(
+                f"{folder / 'config.json'} declares the architecture {architecture!r}; known here: {known}"
+            )
+        return published(folder, name, architecture, Family("vision", efficientnet_files.load), config)
+    table = families()
+    if declared not in table:
         raise CheckpointError(
-            f"{folder / 'config.json'} declares the architecture {declared!r}; known here: {', '.join(LOADERS)}"
+            f"{folder / 'config.json'} declares the model_type {declared!r} (architectures: "
+            f"{config.get('architectures')}); known here: {', '.join(sorted(table))}"
         )
-    return LOADERS[declared](folder, name)
+    return published(folder, name, declared, table[declared], config)
+
+
+def published(folder: Path, name: str, declared: str, family: Family, config: Mapping[str, Any]) -> Published:
+    """The model, its processor, tokenizer and chat format."""
+    architecture = next(iter(config.get("architectures") or ()), "")
+    model = family.heads.get(architecture, family.load)(folder).eval()
+    words = folder / "tokenizer.json"
+    template = read_chat_template(folder)
+    return Published(
+        name=name,
+        kind=family.kind,
+        family=declared,
+        model=model,
+        processor=read_processor(folder, config),
+        tokenizer=Tokenizer.load(words) if words.is_file() else None,
+        chat=recognise(template) if template else None,
+        config=config,
+    )
+
+
+def load_gguf(path: Path, name: str) -> Published:
+    """The decoder, vocabulary and chat format in one GGUF file."""
+    from showtell.text.gguf_decoder import load_gguf_decoder
+    from showtell.text.gguf_tokenizer import load_gguf_tokenizer
+
+    file = GGUFFile(path)
+    template = file.entries.get("tokenizer.chat_template")
+    return Published(
+        name=name,
+        kind="language model",
+        family=str(file.entries.get("general.architecture")),
+        model=load_gguf_decoder(file).eval(),
+        tokenizer=load_gguf_tokenizer(file),
+        chat=recognise(template) if template else None,
+        config={key: value for key, value in file.entries.items() if not isinstance(value, list)},
+    )

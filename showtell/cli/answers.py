@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from showtell.cli import console
-from showtell.cli.options import Json, Model, PicturePath
+from showtell.cli.options import Json, Model, PicturePath, answering
 from showtell.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _answer(
     pictures = [decode(path) for path in paths]
     from showtell.load import load
 
-    assistant = load(model)
+    assistant = answering(load(model))
     for path, picture in zip(paths, pictures, strict=True):
         answer = ask_model(assistant, picture)
         if draw is not None:

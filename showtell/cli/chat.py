@@ -14,7 +14,7 @@ from rich.text import Text
 
 from showtell.cli import console
 from showtell.cli.answers import checked, show
-from showtell.cli.options import Json, Model, PicturePath
+from showtell.cli.options import Json, Model, PicturePath, answering
 from showtell.core.errors import ShowtellError
 
 QUIT = ("/quit", "/exit", "/q")
@@ -27,7 +27,7 @@ def chat(picture: PicturePath, /, model: Model = "pocket", json: Json = False) -
     seen = decode(picture)
     from showtell.load import load
 
-    assistant = load(model)
+    assistant = answering(load(model))
     state = assistant.encode(seen)
     refused = 0
     for number, question in enumerate(_questions(interactive=sys.stdin.isatty() and not json)):

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from showtell.cli import console
-from showtell.cli.options import Json, Model
+from showtell.cli.options import Json, Model, answering
 from showtell.cli.scores import matrix
 from showtell.core.errors import ConfigError
 
@@ -32,7 +32,7 @@ def evaluate(
     from showtell.instruct.evaluate import evaluate as score
     from showtell.load import load
 
-    assistant = load(model)
+    assistant = answering(load(model))
     with Progress(TextColumn("{task.description}"), SpinnerColumn(), TimeElapsedColumn(), console=console.err) as bar:
         task, asked = bar.add_task("reading pictures", total=None), 0
 

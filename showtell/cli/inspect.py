@@ -17,7 +17,7 @@ import tyro
 from rich.text import Text
 
 from showtell.cli import console, rows, train
-from showtell.cli.options import Json, Model
+from showtell.cli.options import Json, Model, answering
 from showtell.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _of_file(path: Path, model: str, first: int, count: int) -> Iterator[tuple[i
     found = rows.read(path, first, count)
     from showtell.load import load
 
-    assistant = load(model)
+    assistant = answering(load(model))
     for number, conversation, frames in found:
         plans = [assistant.plan(frame) for frame in frames]
         yield number, assistant.template.render(conversation, plans), assistant.template.tokenizer

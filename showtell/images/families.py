@@ -92,7 +92,8 @@ def fixed(settings: Settings) -> FixedProcessor:
     if settings["do_resize"]:
         steps.append(resize_step(settings))
     if settings["do_center_crop"]:
-        steps.append(CenterCrop(**{f"crop_{side}": value for side, value in extent(settings, "crop_size").items()}))
+        crop = extent(settings, "crop_size")
+        steps.append(CenterCrop(crop_height=crop["height"], crop_width=crop["width"]))
     return FixedProcessor(FixedConfig(steps=tuple(steps), resample=kernel(settings), levels=levels(settings)))
 
 

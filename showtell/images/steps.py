@@ -17,6 +17,7 @@ Not here: cutting into tiles (`images/tiles.py`, `images/anyres.py`) and patches
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from showtell.core.geometry import Frame
 from showtell.images.placement import Color, Placement
@@ -97,13 +98,18 @@ def _scaled_to(width: int, height: int, longest: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class CenterCrop:
-    """The middle `crop_width` x `crop_height`; a picture that is smaller gets a black margin."""
+    """The middle `crop_width` x `crop_height`; a picture that is smaller gets a black margin.
+
+    halves: where half a pixel goes: "down" in Hugging Face's processors, "even" in torchvision (timm, OpenCLIP).
+    """
 
     crop_height: int
     crop_width: int
+    halves: Literal["down", "even"] = "down"
 
     def place(self, frame: Frame) -> Placement:
-        left, top = (frame.width - self.crop_width) // 2, (frame.height - self.crop_height) // 2
+        left, top = frame.width - self.crop_width, frame.height - self.crop_height
+        left, top = (round(rest / 2) if self.halves == "even" else rest // 2 for rest in (left, top))
         return Placement.window(frame, left, top, self.crop_width, self.crop_height)
 
 

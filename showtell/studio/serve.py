@@ -17,6 +17,7 @@ import torch
 import uvicorn
 
 from showtell.core.errors import ConfigError
+from showtell.instruct.published import Published
 from showtell.load import load
 from showtell.studio.app import LOOPBACK, create_app
 
@@ -34,9 +35,14 @@ def run(host: str = "127.0.0.1", port: int = 8765, model: str = "pocket", open_b
     """
     with listen(host, port) as listener:
         torch.set_num_threads(1)
+        assistant = load(model)
+        if isinstance(assistant, Published):
+            raise ConfigError(
+                f"{assistant.name} is a {assistant.kind}; the page asks models with showtell's own template"
+            )
         # Under a name given by the network the page must answer whatever name readers use; alone here, only its own.
         hosts = None if host in EVERY_ADDRESS else LOOPBACK | {host}
-        app = create_app(load(model), hosts=hosts)
+        app = create_app(assistant, hosts=hosts)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
         address = f"http://{host}:{port}"
         logger.info("the studio is open at %s", address)

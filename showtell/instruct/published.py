@@ -1,0 +1,126 @@
+"""A published checkpoint in memory: the model of its family, and what belongs between it and the outside.
+
+    folder or .gguf ──► model          as its family's file builds it
+                        processor      preprocessor_config.json     pixels, and the way back for coordinates
+                        tokenizer      tokenizer.json
+                        chat           the chat template, recognised
+
+What a folder does not hold is None here: a bare tower has no tokenizer, a language model no processor. Which families
+there are is `load.py`'s table; our own models, with boxes and their own template, are `instruct/bundle.py`.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from showtell.core.config import to_dict
+from showtell.core.errors import ConfigError
+from showtell.core.geometry import Frame
+from showtell.core.hf_folder import read_json
+from showtell.fusion import idefics2, idefics3, qwen2_vl
+from showtell.fusion.anyres import AnyResVLM, AnyResVLMConfig, plan_anyres
+from showtell.fusion.image_plan import ImageLayout, Piece
+from showtell.fusion.prefix_vlm import PrefixVLM
+from showtell.images.eval_transforms import processor_from_open_clip, processor_from_timm
+from showtell.images.families import AnyProcessor, processor_from_hf
+from showtell.images.native import BlockProcessor
+from showtell.images.tiles import QuarterProcessor, TileProcessor
+from showtell.text.chat import ChatFormat
+from showtell.text.tokenizer import Tokenizer
+
+Kind = Literal["vision", "dual encoder", "language model", "vision-language model"]
+PICTURES = (Frame(640, 480), Frame(1024, 1024), Frame(480, 1920))
+
+
+@dataclass(frozen=True, eq=False)
+class Published:
+    """A loaded checkpoint.
+
+    name: what to call it.
+    kind: what it can be used for.
+    family: what it calls itself, `model_type` in most files.
+    model: in evaluation mode, float32.
+    processor, tokenizer, chat: None where the checkpoint has none.
+    config: contents of its configuration file.
+    """
+
+    name: str
+    kind: Kind
+    family: str
+    model: nn.Module
+    processor: AnyProcessor | None = None
+    tokenizer: Tokenizer | None = None
+    chat: ChatFormat | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    def layout(self, frame: Frame) -> ImageLayout:
+        """How a picture of this extent stands in a prompt.
+
+        Raises ConfigError for a model that takes no pictures among its words, or has no processor for them.
+        """
+        model, processor = self.model, self.processor
+        if isinstance(model, idefics3.Idefics3) and isinstance(processor, TileProcessor):
+            return idefics3.layout(processor.plan(frame), idefics3.tokens_per_tile(model.config))
+        if isinstance(model, idefics2.Idefics2) and isinstance(processor, QuarterProcessor):
+            return idefics2.layout(processor.plan(frame), model.config.resampler.latents)
+        if isinstance(model, qwen2_vl.QwenVL) and isinstance(processor, BlockProcessor):
+            return qwen2_vl.layout(processor.extent(frame), model.config.vision)
+        if isinstance(model, AnyResVLM) and isinstance(model.config, AnyResVLMConfig):
+            return plan_anyres(frame, model.config).layout
+        if isinstance(model, PrefixVLM):
+            rows, columns = model.config.vision.grid
+            return ImageLayout((Piece("", rows * columns // model.config.connector.shuffle**2),))
+        raise ConfigError(f"{self.name}: a {self.family} writes no pictures among its words here")
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What it is, in plain values: `showtell card` prints it."""
+        parts = {name: count(part) for name, part in self.model.named_children() if count(part)}
+        found: dict[str, Any] = {
+            "name": self.name,
+            "kind": self.kind,
+            "family": self.family,
+            "parameters": {"total": count(self.model), **parts},
+        }
+        if self.processor is not None:
+            found["processor"] = to_dict(self.processor.config)
+        with suppress(ConfigError):  # no pictures among its words
+            found["image tokens"] = {f"{at.width} x {at.height}": self.layout(at).tokens for at in PICTURES}
+        if self.tokenizer is not None:
+            found["vocabulary"] = len(self.tokenizer)
+        if self.chat is not None:
+            found["chat"] = {"openings": dict(self.chat.openings), "stop": self.chat.stop}
+        return found
+
+
+def count(module: nn.Module) -> int:
+    """Parameters, tied ones once."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def read_processor(folder: Path, config: Mapping[str, Any]) -> AnyProcessor | None:
+    """The processor that the files of a folder declare, newest layout first; None if there is none of them."""
+    if (folder / "processor_config.json").is_file():
+        inner = read_json(folder / "processor_config.json").get("image_processor")
+        if isinstance(inner, Mapping):
+            return processor_from_hf(inner)
+    if (folder / "preprocessor_config.json").is_file():
+        return processor_from_hf(read_json(folder / "preprocessor_config.json"))
+    if (folder / "open_clip_config.json").is_file():
+        return processor_from_open_clip(read_json(folder / "open_clip_config.json"))
+    timm = config.get("pretrained_cfg")
+    return processor_from_timm(timm) if isinstance(timm, Mapping) else None
+
+
+def read_chat_template(folder: Path) -> str | None:
+    """The Jinja text of a folder, whichever of the three files holds it."""
+    if (folder / "chat_template.jinja").is_file():
+        return (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    for name in ("chat_template.json", "tokenizer_config.json"):
+        if (folder / name).is_file() and isinstance(text := read_json(folder / name).get("chat_template"), str):
+            return text
+    return None
