@@ -3,7 +3,7 @@
     iou    |a ∩ b| / |a ∪ b|                                     0 wherever boxes are apart: no slope to follow
     giou   iou - (|hull| - |union|) / |hull|                     Rezatofighi et al. 2019, in (-1, 1]
     diou   iou - (distance of centres / diagonal of hull)²       Zheng et al. 2020
-    ciou   diou - alpha * v       v = 4/pi² (atan(w_b / h_b) - atan(w_a / h_a))²,  alpha = v / (1 - iou + v), held constant
+    ciou   diou - alpha * v       v = 4/pi² (atan(w_b/h_b) - atan(w_a/h_a))²,  alpha = v / (1 - iou + v), held constant
 
 Boxes are xyxy; gradients flow through both arguments. Empty boxes divide by nothing: their iou is 0 and their giou
 finite. For two typed boxes there are `core.geometry.iou` and `giou`, for all pairs `box_iou_matrix`. Not here: the

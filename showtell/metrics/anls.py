@@ -1,6 +1,6 @@
 """ANLS: average normalised Levenshtein similarity, for questions answered by reading (DocVQA, InfographicVQA, ST-VQA).
 
-    NL(p, t) = distance(p, t) / max(|p|, |t|)         similarity = 1 - NL, but 0 for too bad a match; best over the truths
+    NL(p, t) = distance(p, t) / max(|p|, |t|)      similarity = 1 - NL, but 0 for too bad a match; best over the truths
 
 (Biten et al. 2019.) Case does not matter, white space does, as words: a run of spaces is one.
 

@@ -1,8 +1,8 @@
-"""Average precision of detections, COCO's way: a ranked list of scored boxes against boxes that must be found once each.
+"""Average precision of detections, COCO's way: a ranking of scored boxes against boxes to be found once each.
 
     for each threshold of IoU .50 .55 ... .95, each label:
         go down the ranking; a box takes the free true box it overlaps most, if by the threshold, else it is false
-        AP = mean of the best precision at recall >= 0, .01, ... 1             COCO's mAP = mean over labels and thresholds
+        AP = mean of the best precision at recall >= 0, .01, ... 1      COCO's mAP = mean over labels and thresholds
 
 (Lin et al. 2014, `pycocotools`.) `coco_summary` gives COCO's twelve numbers, bug for bug: at most 100 boxes an image
 and label; crowds and boxes outside an area range can be matched but count neither way, and a box prefers a true one

@@ -1,7 +1,7 @@
 """BLEU: which n-grams of the captions occur in a reference, over the whole set, short captions penalised.
 
     p_n = clipped matches of n-grams / n-grams said              over all captions together
-    BLEU-N = (p_1 ... p_N)^(1/N) * exp(min(0, 1 - r / c))        c: words said, r: words of the reference nearest in length
+    BLEU-N = (p_1 ... p_N)^(1/N) * exp(min(0, 1 - r / c))   c: words said, r: words of the reference nearest in length
 
 (Papineni et al. 2002.) `official_bleu` is pycocoevalcap's, which adds 1e-15 to each count and 1e-9 to each total so
 that nothing divides by zero: a set without one common 4-gram scores about 1e-4, not 0. `bleu` adds nothing. Both take

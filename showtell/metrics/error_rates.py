@@ -1,6 +1,6 @@
 """CER and WER: edits per true character or word, for text read from pictures.
 
-    rate = sum of distances / sum of true lengths        over the whole set (micro): long lines weigh more, above 1 is possible
+    rate = sum of distances / sum of true lengths        over the whole set (micro): long lines weigh more; may exceed 1
 
 `official_cer` and `official_wer` are jiwer 4.0 with its defaults: no case folding, no Unicode normalisation, ends
 stripped. WER takes runs of white space as one space but splits at spaces only ("a<tab>b" is one word); CER keeps

@@ -2,7 +2,7 @@
 
     right = x1 <= x <= x2 and y1 <= y <= y2, edges included; an answer that cannot be read is wrong
 
-    mobile  desktop  web        Six cells. ShowUI and SeeClick average the cells (macro), ScreenSpot-Pro the clicks (micro):
+    mobile  desktop  web    Six cells. ShowUI and SeeClick average the cells (macro), ScreenSpot-Pro the clicks (micro):
     text    text     text       the cells differ in size, so the two differ by points.
     icon    icon     icon
 

@@ -1,4 +1,4 @@
-"""Golden vectors of the scores of short answers. Run by hand: python tests/golden/make_answers.py FOLDER (see oracles.py)."""
+"""Golden vectors of the scores of short answers. By hand: python tests/golden/make_answers.py FOLDER (oracles.py)."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""Golden vectors of the caption scores, tokenised by the Java program. Run by hand: python tests/golden/make_captions.py."""
+"""Golden vectors of the caption scores, tokenised by Java. By hand: python tests/golden/make_captions.py."""
 
 import importlib
 import random
@@ -7,10 +7,11 @@ import tempfile
 
 from oracles import PIECES, in_package, save
 
-NOUNS = """man woman dog dogs cat street sign bus t-shirt red-brown girl's dogs' kids' o'clock black-and-white U.S. Mr. Smith St.
-3 1,000 2.5 50's 1/2 3:30 half-eaten (big) "stop" 'exit' he's isn't don't they're cannot it's I'm won't can't we'd gonna 5% $5 #1
-and/or w/ R&B 3-d 1st 10k p.m. a.m. etc. e.g. TV TV's T.V. TVs couple's y'all who's there's women's x-ray -- ... & @ 12' 6\" ½
-café naïve ma'am u-turn D.C. N.Y. vs. pre- co-op ready-to-eat wok/pan 100% 7-up McDonald's rock'n'roll plan b no. 5""".split()
+NOUNS = """man woman dog dogs cat street sign bus t-shirt red-brown girl's dogs' kids' o'clock black-and-white
+U.S. Mr. Smith St. 3 1,000 2.5 50's 1/2 3:30 half-eaten (big) "stop" 'exit' he's isn't don't they're
+cannot it's I'm won't can't we'd gonna 5% $5 #1 and/or w/ R&B 3-d 1st 10k p.m. a.m. etc. e.g. TV
+TV's T.V. TVs couple's y'all who's there's women's x-ray -- ... & @ 12' 6\" ½ café naïve ma'am
+u-turn D.C. N.Y. vs. pre- co-op ready-to-eat wok/pan 100% 7-up McDonald's rock'n'roll plan b no. 5""".split()
 SMALL = "a the an of on in with and at is are sitting standing next to near holding".split()
 
 

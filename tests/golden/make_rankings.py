@@ -1,7 +1,7 @@
 """Golden vectors of detection, overlaps, retrieval, classification, calibration and pointing.
 
-Run by hand: python tests/golden/make_rankings.py FOLDER, where FOLDER also holds zeroshot_retrieval.py (CLIP_benchmark) and
-evaluators.py (the functions on points of Molmo's olmo/eval/evaluators.py).
+Run by hand: python tests/golden/make_rankings.py FOLDER, where FOLDER also holds zeroshot_retrieval.py
+(CLIP_benchmark) and evaluators.py (the functions on points of Molmo's olmo/eval/evaluators.py).
 """
 
 import contextlib

@@ -3,10 +3,11 @@
 The reference implementations live in an environment of their own, never in the one that runs the tests:
 
     python -m venv golden && golden/bin/pip install jiwer pycocotools rapidfuzz apted lxml distance scikit-learn torch
-    golden/bin/pip install --no-deps pycocoevalcap torchmetrics lightning-utilities anls lmms-eval ms-vlmeval lm_eval==0.4.5
+    golden/bin/pip install --no-deps pycocoevalcap torchmetrics torchvision anls lmms-eval ms-vlmeval lm_eval==0.4.5
 
-Scripts that no package carries lie in one folder, which is the argument of the maker: vqaEval.py (GT-Vision-Lab/VQA, HEAD),
-evaluate.py (AoiDragon/POPE), m4c_evaluator.py and eval_science_qa.py (LLaVA), seeclick.py (SeeClick), metric.py (PubTabNet).
+Scripts that no package carries lie in one folder, which is the argument of the maker: vqaEval.py (GT-Vision-Lab/VQA,
+HEAD), evaluate.py (AoiDragon/POPE), m4c_evaluator.py and eval_science_qa.py (LLaVA), seeclick.py (SeeClick),
+metric.py (PubTabNet).
 """
 
 import ast
@@ -58,11 +59,13 @@ def save(name: str, value: Any) -> None:
         packed.write(text.encode("utf-8"))
 
 
-PIECES = """yes no Yes YES No the a an The A none None zero one two three Ten eleven 0 1 2 3.5 1,000 12 12% $5 $1,234.50 -4 .5 5.
-3,4 1,,2 U.S. e.g. 3.14.15 didnt didn't Id've im I'm shouldnt've y'all'd've somebody'd couldn'tve let's its it's dog's dogs'
-red/blue red / blue "quoted" (bracket) [x] {y} a-b -c d- x_y @home `tick` <b> 1+1=2 back\\slash; colon: what? wow! ?? ... . , ; '
-naïve café cafe\u0301 ＡＢ ß Straße İstanbul ŉ 東京 にほんご Привет مرحبا 👍🏽 \u200b ﬁsh ½ ² ½% 1e3 1e400 nan inf 1_000 +7 ٣ 0 0.0 -0 00 007
-tennis court baseball bat man woman street sign STOP stop parking lot half past ten o'clock oclock left right not isnt isn't""".split()
+PIECES = """yes no Yes YES No the a an The A none None zero one two three Ten eleven 0 1 2 3.5 1,000 12 12% $5
+$1,234.50 -4 .5 5. 3,4 1,,2 U.S. e.g. 3.14.15 didnt didn't Id've im I'm shouldnt've y'all'd've
+somebody'd couldn'tve let's its it's dog's dogs' red/blue red / blue "quoted" (bracket) [x] {y} a-b
+-c d- x_y @home `tick` <b> 1+1=2 back\\slash; colon: what? wow! ?? ... . , ; ' naïve café cafe\u0301
+ＡＢ ß Straße İstanbul ŉ 東京 にほんご Привет مرحبا 👍🏽 \u200b ﬁsh ½ ² ½% 1e3 1e400 nan inf 1_000 +7 ٣ 0 0.0
+-0 00 007 tennis court baseball bat man woman street sign STOP stop parking lot half past ten
+o'clock oclock left right not isnt isn't""".split()
 
 
 def phrase(rng: random.Random, most: int = 5) -> str:
