@@ -223,7 +223,7 @@ class Words(Bound):
         return {"kind": "words", "most": self.most}
 
     def examples(self) -> tuple[Any, ...]:
-        return "what is in the picture?", "a", "<image> is only text here"
+        return tuple(text[: self.most].strip() for text in ("what is in the picture?", "a", "<image> is only text"))
 
 
 def stepped(default: float, *, low: float, high: float, step: float, label: str, unit: str = "") -> Any:

@@ -28,6 +28,7 @@ from showtell.studio.series.maths import maths
 from showtell.studio.series.source import excerpt, module_source
 
 WORDS_A_MINUTE = 200
+MINUTES_EACH = {"demo": 2.5, "exercise": 1.5, "python": 0.5, "source": 0.5, "maths": 0.4}
 MARK = re.compile(r"<!--demo:([a-z0-9-]+)-->")
 
 
@@ -62,7 +63,8 @@ class _Writer:
     demos: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.markdown = MarkdownIt("commonmark", {"html": False, "typographer": False}).enable("table")
+        self.markdown = MarkdownIt("commonmark", {"html": False, "typographer": True})
+        self.markdown.enable(["table", "smartquotes"])
         self.markdown.inline.ruler.before("escape", "maths", _inline_maths)
         self.markdown.renderer.rules |= {"maths": _render_maths, "fence": self.fence}
 
@@ -92,7 +94,7 @@ class _Writer:
         if kind == "source":
             return _listing(*_taken(argument))
         if kind == "python" and argument:
-            return _listing(argument, quoted_line(body, argument), body.rstrip())
+            return _listing(argument, quoted_line(body, argument), textwrap.dedent(body).rstrip())
         return f'<pre tabindex="0"><code>{highlight(body) if kind == "python" else escape(body)}</code></pre>\n'
 
 
@@ -122,9 +124,11 @@ def build(text: str, numbers: Mapping[str, Callable[[], str]]) -> Chapter:
 
 
 def minutes(text: str) -> int:
-    """Reading time of the prose, without code, formulas, answers and the time spent with figures."""
+    """Time for the prose at a reader's pace, and some for each figure, exercise, listing and formula."""
     prose = re.sub(r"```(?!aside|myth)\w*[^\n]*\n.*?```", " ", text, flags=re.DOTALL)
-    return max(1, round(len(prose.split()) / WORDS_A_MINUTE))
+    kinds = re.findall(r"^```(\w+)", text, re.MULTILINE)
+    rest = sum(MINUTES_EACH.get(kind, 0.0) for kind in kinds)
+    return max(1, round(len(prose.split()) / WORDS_A_MINUTE + rest))
 
 
 def _with_numbers(text: str, numbers: Mapping[str, Callable[[], str]]) -> str:

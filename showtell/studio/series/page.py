@@ -88,11 +88,15 @@ def chapter_page(part: Part, chapter: Chapter, html: str, demos: Sequence[Demo[A
         f'<p>Figures</p><ol class="figures">{figures}</ol></nav>'
         f'<main id="text"><header class="opening"><p class="place">Part {part.number}</p>'
         f"<h1>{escape(chapter.title)}</h1>"
-        f'<p class="about">{chapter.minutes} minutes of reading, {len(demos)} live figures. '
+        f'<p class="about">About {chapter.minutes} minutes with its {_count(len(demos), "live figure")} and exercises. '
         f'The code of this part is in <span class="mono">showtell/{part.folder}/</span>.</p></header>'
         f"{html}{_turn(part)}</main></div>"
     )
     return frame(chapter.title, body, kind="series", model=model, part=part.number)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _turn(part: Part) -> str:
@@ -113,7 +117,7 @@ def contents_page(written: dict[int, Chapter], demos: Sequence[Demo[Any]], model
             for demo in mine
         )
         title = f'<a href="/part/{part.number}">{escape(part.title)}</a>' if chapter else escape(part.title)
-        state = f"{chapter.minutes} minutes" if chapter else "not written yet"
+        state = f"about {chapter.minutes} minutes" if chapter else "not written yet"
         rows.append(
             f'<li{"" if chapter or mine else " class=unwritten"}><p class="place">Part {part.number} · {state}</p>'
             f'<h2>{title}</h2><p>{escape(part.about)}</p><ol class="figures">{figures}</ol></li>'

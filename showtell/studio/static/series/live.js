@@ -35,6 +35,7 @@ class Live {
     /** @type {State} */
     this.defaults = JSON.parse(root.dataset.defaults || "{}");
     this.busy = false;
+    this.acted = false;
     /** @type {State | null} */
     this.wish = null;
     /** @type {{kind: string, update: (data: any) => void}[]} */
@@ -70,6 +71,7 @@ class Live {
 
   /** @param {State} state */
   go(state) {
+    this.acted = true;
     this.state = state;
     this.showControls?.(state);
     this.writeUrl();
@@ -111,7 +113,7 @@ class Live {
       if (!reply.ok) throw new Error(body?.error ?? `The server answered with status ${reply.status}.`);
       if (this.wish) return;
       this.draw(body);
-      this.refuse("");
+      if (this.acted) this.refuse(""); // what the server refused of the URL stays until the reader has acted
       this.root.setAttribute("data-ready", body.digest);
     } catch (error) {
       if (this.wish) return;
