@@ -101,7 +101,7 @@ class ConvNorm(nn.Module):
         activation: nn.Module | None = None,
     ):
         super().__init__()
-        if config.padding == "same":
+        if config.padding == "same" and stride > 1:  # with stride 1 both paddings are the same
             self.conv: nn.Conv2d = SameConv2d(width, out, kernel, stride, groups=groups, bias=False)
         else:
             pad = (stride - 1 + kernel - 1) // 2
