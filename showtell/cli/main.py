@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from showtell.cli import about, answers, chat, console, evaluate, inspect, studio, train
+from showtell.cli import about, answers, chat, console, evaluate, fetch, inspect, plan, runs, studio, train
 from showtell.core.errors import ShowtellError
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -21,8 +21,11 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "ground": answers.ground,
     "chat": chat.chat,
     "train": train.train,
+    "plan": plan.plan,
+    "runs": runs.runs,
     "inspect": inspect.inspect,
     "eval": evaluate.evaluate,
+    "fetch": fetch.fetch,
     "card": about.card,
     "env": about.env,
     "studio": studio.studio,
@@ -57,8 +60,9 @@ def _run(arguments: list[str]) -> int:
     import tyro
 
     # The options of `train RECIPE` are those of the recipe's own main(), known only once the recipe is.
-    if arguments[:1] == ["train"] and train.names_a_recipe(arguments[1:]):
-        return train.run(arguments[1], arguments[2:])
+    of_recipe = {"train": train.run, "plan": plan.run}
+    if arguments and arguments[0] in of_recipe and train.names_a_recipe(arguments[1:]):
+        return of_recipe[arguments[0]](arguments[1], arguments[2:])
     return tyro.extras.subcommand_cli_from_dict(
         COMMANDS,
         prog="showtell",

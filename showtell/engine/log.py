@@ -117,7 +117,7 @@ UNITS = {"samples_per_second": "{:.0f} samples/s", "tokens_per_second": "{:.0f} 
 
 def describe(numbers: Mapping[str, float]) -> str:
     """The numbers as a short line; everything that is not a timing is shown with its name."""
-    hidden = {"weight", "seconds_per_step", "loss_mean", "eta_seconds"}
+    hidden = {"weight", "seconds_per_step", "loss_mean", "eta_seconds", "peak_memory_mb"}
     order = [key for key in SHOWN if key in numbers] + [k for k in numbers if k not in SHOWN and k not in hidden]
     return "  ".join(UNITS[k].format(numbers[k]) if k in UNITS else f"{k} {numbers[k]:.4g}" for k in order)
 

@@ -1,10 +1,25 @@
-"""Speeds of a run over the steps since the last reading: samples, trained tokens, and how long data were waited for.
+"""Speeds of a run over the steps since the last reading, its memory, and now and then where the work goes.
 
-Floating-point operations and their split by module are not here yet.
+    every log line    samples/s, trained tokens/s, share of time spent waiting for data, peak memory
+    a gate            Gate(check=profiled(step, batch), every=500, name="profile"): operations and time of each part,
+                      utilisation (MFU) against the peak measured on this machine, useful against padded tokens
+
+Counting is `engine/profile.py`; predicting is `engine/estimate.py`.
 """
 
+import resource
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from showtell.engine.gradient import device_of
+from showtell.engine.profile import cost_of, measured_peak
+from showtell.engine.step import Step, to_device
 
 
 class Meter:
@@ -34,6 +49,57 @@ class Meter:
             "wait_percent": 100 * self.wait / seconds,
             "seconds_per_step": seconds / self.steps,
             "eta_seconds": seconds / self.steps * (self.max_steps - step),
+            "peak_memory_mb": peak_memory() / 1e6,
         }
         self._reset()
         return {name: round(value, 6) for name, value in rates.items()}
+
+
+def peak_memory() -> float:
+    """Most bytes so far: of the accelerator's tensors where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return float(torch.cuda.max_memory_allocated())
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+
+def resident_memory() -> float:
+    """Bytes this process holds now; 0 where only the accelerator's memory matters."""
+    if torch.cuda.is_available():
+        return 0.0
+    statm = Path("/proc/self/statm")
+    return float(statm.read_text().split()[1]) * resource.getpagesize() if statm.exists() else peak_memory()
+
+
+def profiled(
+    step: Step,
+    batch: Any,
+    *,
+    parts: Mapping[str, str] | None = None,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    tokens: Callable[[Any], tuple[int, int]] | None = None,
+) -> Callable[[nn.Module], Mapping[str, float]]:
+    """A gate's check that never closes: where operations and time of a micro-batch go.
+
+    Args:
+        parts: name -> path of a module; the model's children by default.
+        tokens: (useful, all) tokens of a batch; padding is the rest.
+    """
+    peak: list[float] = []
+
+    def check(model: nn.Module) -> Mapping[str, float]:
+        device = device_of(model)
+        if not peak:
+            peak.append(measured_peak(device, precision))
+        cost = cost_of(model, step, to_device(batch, device), parts, precision)
+        seconds, flops = sum(cost.seconds.values()), sum(cost.flops.values())
+        numbers = {"mfu": flops / seconds / peak[0], "gflops": flops / 1e9, "activations_mb": cost.saved_bytes / 1e6}
+        for name in sorted(cost.flops | cost.seconds):
+            numbers[f"flops_{name}"] = cost.flops.get(name, 0.0) / flops
+            numbers[f"time_{name}"] = cost.seconds.get(name, 0.0) / seconds
+        if tokens is not None:
+            useful, total = tokens(batch)
+            numbers["useful_tokens"] = useful / total
+        return {name: round(value, 5) for name, value in numbers.items()}
+
+    return check
