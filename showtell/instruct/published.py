@@ -32,7 +32,7 @@ from showtell.images.tiles import QuarterProcessor, TileProcessor
 from showtell.text.chat import ChatFormat
 from showtell.text.tokenizer import Tokenizer
 
-Kind = Literal["vision", "dual encoder", "language model", "vision-language model"]
+Kind = Literal["vision encoder", "dual encoder", "language model", "vision-language model"]
 PICTURES = (Frame(640, 480), Frame(1024, 1024), Frame(480, 1920))
 
 
@@ -93,7 +93,8 @@ class Published:
         if self.tokenizer is not None:
             found["vocabulary"] = len(self.tokenizer)
         if self.chat is not None:
-            found["chat"] = {"openings": dict(self.chat.openings), "stop": self.chat.stop}
+            found["chat"] = {role: repr(opening)[1:-1] for role, opening in self.chat.openings.items()}
+            found["chat"]["stop"] = self.chat.stop
         return found
 
 
