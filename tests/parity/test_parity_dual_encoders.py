@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 import torch
 from reference import assert_close, assert_same_files, noise, save_redrawn
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel, Siglip2Config, Siglip2Model, SiglipConfig, SiglipModel
 
 from showtell.contrastive import clip, siglip
+from showtell.vision import clip_vit, siglip2
+from showtell.vision import siglip as siglip_vit
 from showtell.vision.siglip2 import patch_list
 
 VISION = {
@@ -74,6 +77,8 @@ def test_siglip(tmp_path: Path, masked: bool) -> None:
     inputs = {"input_ids": CAPTIONS, "pixel_values": PIXELS, "attention_mask": valid}
     pairs_agree(ours, reference, PIXELS, inputs, valid)
     assert_same_files(siglip.to_hf(ours), tmp_path)
+    with torch.no_grad():
+        assert_close(siglip_vit.load(tmp_path)(PIXELS).pooled, ours.vision(PIXELS).pooled, tolerance=0)
 
 
 def test_siglip2_of_native_size(tmp_path: Path) -> None:
@@ -95,7 +100,22 @@ def test_siglip2_of_native_size(tmp_path: Path) -> None:
             pictures.patches, inputs["pixel_attention_mask"], inputs["spatial_shapes"]
         ).last_hidden_state
         assert_close(ours.vision(pictures).tokens, tokens)
+        assert_close(siglip2.load(tmp_path)(pictures).tokens, tokens)
     assert_same_files(siglip.to_hf(ours), tmp_path)
+
+
+def test_the_tower_inside_a_pair_and_the_counters_of_older_files(tmp_path: Path) -> None:
+    """Older files also store 0, 1, 2, ... under `position_ids`; they are known and left out."""
+    config = CLIPConfig(text_config={**TEXT, "eos_token_id": 49}, vision_config=VISION, projection_dim=20)
+    save_redrawn(CLIPModel(config), tmp_path)
+    ours = clip.load(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    for side, count in (("text", 9), ("vision", 26)):
+        tensors[f"{side}_model.embeddings.position_ids"] = torch.arange(count)[None]
+    save_file(tensors, tmp_path / "model.safetensors")
+    with torch.no_grad():
+        assert_close(clip.load(tmp_path)(PIXELS, CAPTIONS).logits, ours(PIXELS, CAPTIONS).logits, tolerance=0)
+        assert_close(clip_vit.load(tmp_path)(PIXELS).pooled, ours.vision(PIXELS).pooled, tolerance=0)
 
 
 def test_early_files_say_the_text_tower_twice() -> None:
