@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch import nn
 
@@ -26,6 +26,7 @@ from showtell.core.gguf import GGUFFile
 from showtell.core.hf_folder import read_json
 from showtell.core.hub import fetch, is_hub_name
 from showtell.core.registry import PARTS, cached, fetch_part
+from showtell.fusion.sight import Sight
 from showtell.images.normalize import HALF_MEAN, HALF_STD
 from showtell.instruct.assistant import Assistant
 from showtell.instruct.bundle import load_bundle
@@ -36,24 +37,37 @@ from showtell.text.tokenizer import Tokenizer
 OURS = "showtell-prefix-vlm"
 
 
+class Sees(Protocol):
+    """The row of `fusion/families.py`."""
+
+    @property
+    def processor(self) -> type: ...
+
+    @property
+    def sight(self) -> Callable[[Any, Any], Sight]: ...
+
+
 @dataclass(frozen=True)
 class Family:
     """How one `model_type` is loaded.
 
     load: from a folder to the model.
     heads: other loaders, by the first entry of `architectures`, for a model that carries more than the family's own.
+    sees: for models that read pictures among their words: how model and processor are put together.
     """
 
     kind: Kind
     load: Callable[[Path], nn.Module]
     heads: Mapping[str, Callable[[Path], nn.Module]] = field(default_factory=dict)
+    sees: Sees | None = None
 
 
 def families() -> dict[str, Family]:
     """The table. Imported when a published checkpoint is asked for: the model inside the package needs none of it."""
     from showtell.contrastive import clip as clip_pair
     from showtell.contrastive import siglip as siglip_pair
-    from showtell.fusion import idefics, idefics2, idefics3, llava, llava_next, llava_onevision, paligemma, qwen2_vl
+    from showtell.fusion import families as vlms
+    from showtell.fusion import idefics
     from showtell.text.families import FAMILIES, load_decoder
     from showtell.vision import clip_vit, dinov2, dinov3, siglip, siglip2, vit_hf, vit_mae
 
@@ -73,23 +87,12 @@ def families() -> dict[str, Family]:
         "siglip": Family("dual encoder", siglip_pair.load),
         "siglip2": Family("dual encoder", siglip_pair.load),
     }
-    readers: dict[str, Callable[[Path], nn.Module]] = {
-        "llava": llava.load,
-        "llava_next": llava_next.load,
-        "llava_onevision": llava_onevision.load,
-        "idefics": idefics.load,
-        "idefics2": idefics2.load,
-        "idefics3": idefics3.load,
-        "smolvlm": idefics3.load,
-        "paligemma": paligemma.load,
-        "qwen2_vl": qwen2_vl.load,
-        "qwen2_5_vl": qwen2_vl.load,
-    }
     return {
         **vision,
         **pairs,
         **{name: Family("language model", load_decoder) for name in FAMILIES},
-        **{name: Family("vision-language model", reader) for name, reader in readers.items()},
+        **{name: Family("vision-language model", vlm.load, sees=vlm) for name, vlm in vlms.FAMILIES.items()},
+        "idefics": Family("vision-language model", idefics.load),
     }
 
 
@@ -199,6 +202,7 @@ def published(folder: Path, name: str, declared: str, family: Family, config: Ma
     """The model, its processor, tokenizer and chat format."""
     architecture = next(iter(config.get("architectures") or ()), "")
     model = family.heads.get(architecture, family.load)(folder).eval()
+    processor = read_processor(folder, config)
     words = folder / "tokenizer.json"
     template = read_chat_template(folder)
     return Published(
@@ -206,11 +210,24 @@ def published(folder: Path, name: str, declared: str, family: Family, config: Ma
         kind=family.kind,
         family=declared,
         model=model,
-        processor=read_processor(folder, config),
+        processor=processor,
         tokenizer=Tokenizer.load(words) if words.is_file() else None,
         chat=recognise(template) if template else None,
+        sight=sight_of(family, model, processor, folder),
         config=config,
     )
+
+
+def sight_of(family: Family, model: nn.Module, processor: object, folder: Path) -> Sight | None:
+    """Model and processor together; CheckpointError when they are of different kinds."""
+    if family.sees is None or processor is None:
+        return None
+    if not isinstance(processor, family.sees.processor):
+        raise CheckpointError(
+            f"{folder}: the image processor is a {type(processor).__name__} where this model needs a "
+            f"{family.sees.processor.__name__}; the files are of different models"
+        )
+    return family.sees.sight(model, processor)
 
 
 def load_gguf(path: Path, name: str) -> Published:

@@ -21,14 +21,10 @@ from showtell.core.config import to_dict
 from showtell.core.errors import ConfigError
 from showtell.core.geometry import Frame
 from showtell.core.hf_folder import read_json
-from showtell.fusion import idefics2, idefics3, qwen2_vl
-from showtell.fusion.anyres import AnyResVLM, AnyResVLMConfig, plan_anyres
-from showtell.fusion.image_plan import ImageLayout, Piece
-from showtell.fusion.prefix_vlm import PrefixVLM
+from showtell.fusion.image_plan import ImageLayout
+from showtell.fusion.sight import Sight
 from showtell.images.eval_transforms import processor_from_open_clip, processor_from_timm
 from showtell.images.families import AnyProcessor, processor_from_hf
-from showtell.images.native import BlockProcessor
-from showtell.images.tiles import QuarterProcessor, TileProcessor
 from showtell.text.chat import ChatFormat
 from showtell.text.tokenizer import Tokenizer
 
@@ -45,6 +41,7 @@ class Published:
     family: what it calls itself, `model_type` in most files.
     model: in evaluation mode, float32.
     processor, tokenizer, chat: None where the checkpoint has none.
+    sight: model and processor together, where pictures stand among the words of a prompt.
     config: contents of its configuration file.
     """
 
@@ -55,26 +52,14 @@ class Published:
     processor: AnyProcessor | None = None
     tokenizer: Tokenizer | None = None
     chat: ChatFormat | None = None
+    sight: Sight | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def layout(self, frame: Frame) -> ImageLayout:
-        """How a picture of this extent stands in a prompt.
-
-        Raises ConfigError for a model that takes no pictures among its words, or has no processor for them.
-        """
-        model, processor = self.model, self.processor
-        if isinstance(model, idefics3.Idefics3) and isinstance(processor, TileProcessor):
-            return idefics3.layout(processor.plan(frame), idefics3.tokens_per_tile(model.config))
-        if isinstance(model, idefics2.Idefics2) and isinstance(processor, QuarterProcessor):
-            return idefics2.layout(processor.plan(frame), model.config.resampler.latents)
-        if isinstance(model, qwen2_vl.QwenVL) and isinstance(processor, BlockProcessor):
-            return qwen2_vl.layout(processor.extent(frame), model.config.vision)
-        if isinstance(model, AnyResVLM) and isinstance(model.config, AnyResVLMConfig):
-            return plan_anyres(frame, model.config).layout
-        if isinstance(model, PrefixVLM):
-            rows, columns = model.config.vision.grid
-            return ImageLayout((Piece("", rows * columns // model.config.connector.shuffle**2),))
-        raise ConfigError(f"{self.name}: a {self.family} writes no pictures among its words here")
+        """How a picture of this extent stands in a prompt; raises ConfigError for a model that reads none there."""
+        if self.sight is None:
+            raise ConfigError(f"{self.name}: a {self.kind} ({self.family}) reads no pictures among its words")
+        return self.sight.layouts([frame])[0]
 
     @property
     def card(self) -> dict[str, Any]:
