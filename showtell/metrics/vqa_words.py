@@ -43,14 +43,14 @@ RESTORED["somebody'd"] = "somebodyd"
 
 def official_vqa_words(answer: str) -> str:
     """The normal form of the VQA evaluation code."""
-    return _restore_contractions(_strip_marks(answer, DIGIT_COMMA_DIGIT).lower().split())
+    return restore_contractions(strip_marks(answer, DIGIT_COMMA_DIGIT).lower().split())
 
 
 def official_textvqa_words(answer: str) -> str:
     """The normal form of MMF's TextVQA evaluator (the one LLaVA and lmms-eval carry)."""
     answer = answer.lower().replace(",", "").replace("?", "").replace("'s", " 's").strip()
     answer = one_line(answer)
-    return _restore_contractions(_strip_marks(answer, DIGIT_COMMAS_DIGIT).lower().split())
+    return restore_contractions(strip_marks(answer, DIGIT_COMMAS_DIGIT).lower().split())
 
 
 def one_line(answer: str) -> str:
@@ -58,14 +58,16 @@ def one_line(answer: str) -> str:
     return answer.replace("\n", " ").replace("\t", " ").strip()
 
 
-def _strip_marks(answer: str, has_thousands: re.Pattern[str]) -> str:
+def strip_marks(answer: str, has_thousands: re.Pattern[str], period: re.Pattern[str] = PERIOD) -> str:
+    """Pass 1 and 2: `has_thousands` is what makes every mark be deleted, `period` which periods go."""
     stripped, delete_all = answer, has_thousands.search(answer) is not None
     for mark in MARKS:
         touches_space = f"{mark} " in answer or f" {mark}" in answer  # in the answer as it came, not as it is by now
         stripped = stripped.replace(mark, "" if delete_all or touches_space else " ")
-    return PERIOD.sub("", stripped, count=MOST_PERIODS)
+    return period.sub("", stripped, count=MOST_PERIODS)
 
 
-def _restore_contractions(words: list[str]) -> str:
+def restore_contractions(words: list[str]) -> str:
+    """Pass 3 and 4, of words in lower case."""
     words = [NUMBERS.get(word, word) for word in words]
     return " ".join(RESTORED.get(word, word) for word in words if word not in ARTICLES)

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Optional
 
 from oracles import PIECES, functions, in_package, load_file, near, phrase, save
 
@@ -296,6 +296,66 @@ def error_rates(rng: random.Random) -> list[Any]:
     return rows
 
 
+def harness_boxes(rng: random.Random) -> list[Any]:
+    """RefCOCO answers in every space, as the two harnesses score them."""
+    numpy = importlib.import_module("numpy")
+    lmms = functions(
+        in_package(LMMS + "refcoco/utils_rec.py"),
+        "parse_float_sequence_within",
+        "compute_iou",
+        re=importlib.import_module("re"),
+    )
+    names = {"re": importlib.import_module("re"), "np": numpy, "Optional": Optional}
+    kit = functions(
+        in_package("vlmeval/dataset/refcoco.py"), "_parse_prediction", "_to_absolute", "_compute_iou", **names
+    )
+    rows = []
+    for _ in range(800):
+        width, height = rng.randrange(20, 1500), rng.randrange(20, 1500)
+        x, y = rng.randrange(width - 9), rng.randrange(height - 9)
+        box = [x, y, rng.randrange(x + 1, width + 1), rng.randrange(y + 1, height + 1)]
+        shares = [box[0] / width, box[1] / height, box[2] / width, box[3] / height]
+        scale = rng.choice([1, 1, 1000, 0])
+        numbers = [share * scale if scale else side for share, side in zip(shares, box, strict=True)]
+        numbers = [number * rng.choice([1, 1, 0.9, 1.1]) for number in numbers]
+        form = rng.choice(
+            [
+                "[{}, {}, {}, {}]",
+                "[{},{},{},{}].",
+                "({},{}),({},{})",
+                "at [{} {} {} {}]",
+                "[{}, {}, {}",
+                "no",
+                "-[{}, {}, {}, {}]",
+            ]
+        )
+        text = form.format(*(f"{number:.2f}" if scale == 1 else f"{number:.0f}" for number in numbers))
+        try:
+            theirs = float(lmms["compute_iou"](shares, lmms["parse_float_sequence_within"](text)))
+        except ZeroDivisionError:
+            theirs = 0.0
+        said = kit["_parse_prediction"](text)
+        absolute = None if said is None else kit["_to_absolute"](said, width, height)
+        other = 0.0 if absolute is None else float(kit["_compute_iou"](absolute, numpy.array(box, dtype=float)))
+        rows.append([text, box, [width, height], theirs, other])
+    return rows
+
+
+def harness_gqa(rng: random.Random) -> list[Any]:
+    numpy = importlib.import_module("numpy")
+    names = {"np": numpy, "string": importlib.import_module("string"), "re": importlib.import_module("re")}
+    match = functions(in_package("lmms_eval/api/metrics.py"), "exact_match_hf_evaluate", **names)[
+        "exact_match_hf_evaluate"
+    ]
+    rows = []
+    for _ in range(600):
+        truth = phrase(rng)
+        said = rng.choice([near(rng, truth), truth.upper(), truth + ".", phrase(rng)])
+        value = match([said], [truth], ignore_case=True, ignore_punctuation=True)["exact_match"]
+        rows.append([said, truth, int(value)])
+    return rows
+
+
 def main() -> None:
     rng = random.Random(20)
     makers = {
@@ -306,7 +366,8 @@ def main() -> None:
         "choices": choices,
         "open_answers": open_answers,
     }
-    for name, make in {**makers, "clicks": clicks, "error_rates": error_rates}.items():
+    harnesses = {"harness_boxes": harness_boxes, "harness_gqa": harness_gqa}
+    for name, make in {**makers, "clicks": clicks, "error_rates": error_rates, **harnesses}.items():
         save(name, make(rng))
 
 
