@@ -15,6 +15,7 @@ any Llama (SmolLM2 in SmolVLM). SmolVLM2 reads video as pictures that are not sp
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from showtell.fusion.hf_parts import decoder_from_hf, decoder_keys, image_token,
 from showtell.fusion.image_plan import ImageLayout, Piece
 from showtell.fusion.prefix_vlm import PrefixVLM, PrefixVLMConfig
 from showtell.images.tiles import TilePlan
+from showtell.text import llama
+from showtell.text.decoder import DecoderConfig
 from showtell.vision import siglip
 from showtell.vision.bucketed import BucketedViT, patches_seen
 from showtell.vision.vit import ViTConfig
@@ -69,6 +72,20 @@ def config_from_hf(data: Mapping[str, Any]) -> PrefixVLMConfig:
 def tower_from_hf(data: Mapping[str, Any]) -> ViTConfig:
     """The tower; `vision_config` as far as the file says, then what the family takes for granted."""
     return siglip.config_from_hf({**TOWER, **Fields(data).inner("vision_config").data})
+
+
+def smolvlm(decoder: DecoderConfig) -> PrefixVLMConfig:
+    """SigLIP B/16 512 folded by 4, before a SmolLM2 with 128 more words and an output projection of its own."""
+    return PrefixVLMConfig(
+        vision=replace(siglip.BASE_16_512, pooling="mean"),
+        connector=ConnectorConfig(kind="linear", bias=False, shuffle=4),
+        decoder=replace(decoder, vocab_size=49_280, tied=False),
+        image_token_id=49_190,
+    )
+
+
+SMOLVLM_256M = smolvlm(llama.SMOLLM2_135M)
+SMOLVLM_500M = smolvlm(replace(llama.SMOLLM2_135M, dim=960, depth=32, heads=15, kv_heads=5, mlp_dim=2560))
 
 
 def keys(config: PrefixVLMConfig) -> KeyTable:

@@ -13,6 +13,7 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ from showtell.fusion.hf_parts import (
     tower_keys,
 )
 from showtell.fusion.prefix_vlm import PrefixVLM, PrefixVLMConfig
+from showtell.text.decoder import DecoderConfig
+from showtell.vision import clip_vit
 from showtell.vision.vit import ViTConfig
 
 BRIDGE: dict[str, Target] = {"linear_1": "up", "linear_2": "down"}
@@ -72,6 +75,15 @@ def llava_connector(data: Mapping[str, Any]) -> ConnectorConfig:
         activation=fields.choice("projector_hidden_act", ACTIVATIONS, "gelu"),
         bias=fields.flag("multimodal_projector_bias", True),
     )
+
+
+VICUNA_7B = DecoderConfig(vocab_size=32_064, dim=4096, depth=32, heads=32, mlp_dim=11_008, tied=False)
+LLAVA_1_5_7B = PrefixVLMConfig(
+    vision=replace(clip_vit.VIT_L_14_336, feature_layer=-2),
+    connector=ConnectorConfig(kind="mlp"),
+    decoder=VICUNA_7B,
+    image_token_id=32_000,
+)
 
 
 def keys(config: PrefixVLMConfig) -> KeyTable:

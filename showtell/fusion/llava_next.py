@@ -8,6 +8,7 @@ words for the whole view and up to 2,304 + 48 for its detail.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,15 @@ def grids_of(
     if height != width or any(h % height or w % height for h, w in grids):
         raise ConfigError(f"image_grid_pinpoints: {grids} are not all whole tiles of a tower of {height} x {width}")
     return grids
+
+
+LLAVA_1_6_MISTRAL_7B = AnyResVLMConfig(
+    vision=llava.LLAVA_1_5_7B.vision,
+    connector=llava.LLAVA_1_5_7B.connector,
+    decoder=replace(llava.VICUNA_7B, kv_heads=8, mlp_dim=14_336, rope_base=1_000_000.0),
+    image_token_id=32_000,
+    grids=GRIDS,
+)
 
 
 def keys(config: PrefixVLMConfig) -> KeyTable:

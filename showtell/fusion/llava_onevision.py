@@ -45,6 +45,29 @@ def config_from_hf(data: Mapping[str, Any]) -> AnyResVLMConfig:
     )
 
 
+QWEN2_0_5B = {
+    "model_type": "qwen2",
+    "hidden_size": 896,
+    "intermediate_size": 4864,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 14,
+    "num_key_value_heads": 2,
+    "vocab_size": 152_000,
+    "rope_theta": 1_000_000.0,
+    "tie_word_embeddings": True,
+}
+SO400M_384 = {
+    "model_type": "siglip_vision_model",
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "num_hidden_layers": 26,
+    "num_attention_heads": 16,
+    "image_size": 384,
+    "patch_size": 14,
+    "vision_use_head": False,
+}
+
+
 def most_tiles(data: Mapping[str, Any]) -> int:
     """The 9 of "anyres_max_9"."""
     name = Fields(data).data.get("vision_aspect_ratio", "anyres_max_9")
@@ -52,6 +75,9 @@ def most_tiles(data: Mapping[str, Any]) -> int:
     if match is None:
         raise ConfigError(f"vision_aspect_ratio: {name!r} is not supported; 'anyres_max_' and a number is")
     return int(match[1])
+
+
+ONEVISION_QWEN2_0_5B = config_from_hf({"vision_config": SO400M_384, "text_config": QWEN2_0_5B})
 
 
 def load(folder: str | Path) -> AnyResVLM:

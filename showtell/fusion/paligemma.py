@@ -39,6 +39,15 @@ from showtell.fusion.hf_parts import (
 from showtell.fusion.prefix_vlm import PrefixVLM, PrefixVLMConfig
 from showtell.vision import siglip
 
+SO400M = {
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "num_hidden_layers": 27,
+    "num_attention_heads": 16,
+    "patch_size": 14,
+    "vision_use_head": False,
+}
+
 
 def config_from_hf(data: Mapping[str, Any]) -> PrefixVLMConfig:
     """The model that a PaliGemma `config.json` describes."""
@@ -51,6 +60,16 @@ def config_from_hf(data: Mapping[str, Any]) -> PrefixVLMConfig:
         decoder=decoder_from_hf({**data, "text_config": text}),
         image_token_id=image_token(data, 256_000),
     )
+
+
+GEMMA_2B = {"hidden_size": 2048, "intermediate_size": 16_384, "num_hidden_layers": 18, "num_attention_heads": 8}
+PALIGEMMA_3B_224 = config_from_hf(
+    {
+        "vision_config": SO400M | {"image_size": 224},
+        "text_config": GEMMA_2B | {"num_key_value_heads": 1, "vocab_size": 257_216},
+        "image_token_index": 257_152,
+    }
+)
 
 
 def keys(config: PrefixVLMConfig) -> KeyTable:

@@ -105,6 +105,39 @@ def decoder_from_hf(data: Mapping[str, Any]) -> DecoderConfig:
     return config
 
 
+VIT_H = {"depth": 32, "num_heads": 16, "patch_size": 14}
+FULL = [7, 15, 23, 31]
+QWEN2_VL_2B = config_from_hf(
+    {
+        "hidden_size": 1536,
+        "intermediate_size": 8960,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 12,
+        "num_key_value_heads": 2,
+        "vocab_size": 151_936,
+        "rope_theta": 1_000_000.0,
+        "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]},
+        "tie_word_embeddings": True,
+        "vision_config": VIT_H | {"embed_dim": 1280, "mlp_ratio": 4, "hidden_size": 1536},
+    }
+)
+QWEN2_5_VL_3B = config_from_hf(
+    {
+        "hidden_size": 2048,
+        "intermediate_size": 11_008,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 2,
+        "vocab_size": 151_936,
+        "rope_theta": 1_000_000.0,
+        "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]},
+        "tie_word_embeddings": True,
+        "vision_config": VIT_H
+        | {"hidden_size": 1280, "intermediate_size": 3420, "out_hidden_size": 2048, "fullatt_block_indexes": FULL},
+    }
+)
+
+
 def keys(config: QwenVLConfig) -> KeyTable:
     """The table of names for these parts."""
     return {
