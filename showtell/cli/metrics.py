@@ -142,7 +142,8 @@ def _refcoco() -> "Metric":
     from showtell.text.dialects import DIALECTS
 
     def truth(row: Mapping[str, Any]) -> Box:
-        return Box(*row["box"], Frame(*row["size"]))
+        x1, y1, x2, y2 = row["box"]
+        return Box(x1, y1, x2, y2, Frame(*row["size"]))
 
     def said(row: Mapping[str, Any]) -> Box | None:
         if row["convention"] not in DIALECTS:

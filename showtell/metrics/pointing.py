@@ -65,5 +65,6 @@ def _score(hits: int, points: int, masks: int, epsilon: float) -> PointingScore:
 
 
 def _require(points: Sequence[Point], masks: Sequence[Mask]) -> None:
-    for shape in (*points, *masks):
-        require_same_frame(shape, [*points, *masks][0])
+    shapes: list[Point | Mask] = [*points, *masks]
+    for shape in shapes:
+        require_same_frame(shape, shapes[0])
