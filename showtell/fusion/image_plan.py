@@ -12,9 +12,11 @@ words between them.
     <row_1_col_1> 64 tokens <row_1_col_2> 64 tokens \\n <global-img> 64 tokens
 """
 
+import re
 from dataclasses import dataclass
 
 from showtell.core.geometry import Frame
+from showtell.text.tokenizer import Tokenizer
 from showtell.vision.vit import ViTConfig
 
 
@@ -67,6 +69,17 @@ class ImageLayout:
     def text(self, mark: str = "<image>") -> str:
         """The picture as it is written in a prompt, `mark` standing for one image token."""
         return "".join(piece.before + mark * piece.tokens for piece in self.pieces) + self.after
+
+    def ids(self, tokenizer: Tokenizer, image_id: int) -> list[int]:
+        """The picture as ids, for `text/chat.py`: marks the tokenizer has as control tokens are one id, others text."""
+        names = "|".join(map(re.escape, sorted(tokenizer.control, key=len, reverse=True)))
+        ids: list[int] = []
+        for piece in (*self.pieces, Piece(self.after, 0)):
+            for part in filter(None, re.split(f"({names})", piece.before)):
+                control = tokenizer.control.get(part)
+                ids += tokenizer.encode_with_spans(part, at_start=False)[0] if control is None else [control]
+            ids += [image_id] * piece.tokens
+        return ids
 
 
 def plan_image(source: Frame, vision: ViTConfig) -> ImagePlan:
