@@ -65,7 +65,7 @@ def expected(name: str, **fields: Any) -> dict[str, Any]:
     """What Python draws."""
     demo = BY_NAME[name]
     with torch.no_grad():
-        return demo.view(demo.State(**fields), pocket_tools()).to_json()
+        return demo.view(demo.state_type(**fields), pocket_tools()).to_json()
 
 
 def figure(page: Page, name: str, query: str = "") -> Locator:

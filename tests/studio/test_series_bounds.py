@@ -95,6 +95,6 @@ def test_a_default_outside_its_own_bound_cannot_be_written() -> None:
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.name)
 def test_a_demo_has_a_frozen_bounded_state(demo: Demo[Any]) -> None:
     state = demo.default()
-    assert read_state(demo.State, write_state(state)) == state and hash(state) == hash(demo.default())
+    assert read_state(demo.state_type, write_state(state)) == state and hash(state) == hash(demo.default())
     with pytest.raises(FrozenInstanceError):
         state.other = 1

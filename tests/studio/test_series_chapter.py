@@ -12,8 +12,7 @@ from showtell.studio.series.chapter import MARK, Chapter, ChapterError, build, m
 from showtell.studio.series.highlight import highlight, numbered
 from showtell.studio.series.maths import maths
 from showtell.studio.series.numbers import numbers
-from showtell.studio.series.page import PARTS
-from showtell.studio.series.site import ARTICLES
+from showtell.studio.series.page import ARTICLES, PARTS
 from showtell.studio.series.source import module_source
 
 FILES = sorted(ARTICLES.glob("*.md"))
@@ -66,7 +65,7 @@ def test_formulas() -> None:
         == "<math><mrow><mfrac><mrow><mi>a</mi></mrow><mrow><mi>b</mi></mrow></mfrac></mrow></math>"
     )
     assert "<msubsup><mi>x</mi><mi>i</mi><mn>2</mn></msubsup>" in maths("x_i^2")
-    assert "<munder><mo>∑</mo><mi>i</mi></munder>" in maths(r"\sum_i")
+    assert ">∑</mo><mi>i</mi></munder>" in maths(r"\sum_i")
     assert "number\u00a0of\u00a0tokens" in maths(r"\text{number of tokens}")
     for wrong in (r"\unknown", "{a", r"\frac{a}", "a^"):
         with pytest.raises(ValueError):

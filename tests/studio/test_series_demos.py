@@ -46,7 +46,7 @@ def test_the_claim_holds(demo: Demo[Any]) -> None:
 @EACH
 def test_a_view_is_pure_and_draws_finite_numbers_wherever_a_control_can_go(demo: Demo[Any]) -> None:
     first = drawn(demo, demo.default())
-    for state in example_states(demo.State):
+    for state in example_states(demo.state_type):
         body = drawn(demo, state)
         assert all(math.isfinite(number) for number in numbers_in(body)), state
         assert body["says"].endswith((".", "?")) and body["facts"]
@@ -57,9 +57,9 @@ def test_a_view_is_pure_and_draws_finite_numbers_wherever_a_control_can_go(demo:
 
 @EACH
 def test_every_control_changes_the_figure(demo: Demo[Any]) -> None:
-    for name in bounds_of(demo.State):
+    for name in bounds_of(demo.state_type):
         states = [
-            state for state in example_states(demo.State) if getattr(state, name) != getattr(demo.default(), name)
+            state for state in example_states(demo.state_type) if getattr(state, name) != getattr(demo.default(), name)
         ]
         seen = {drawn(demo, state)["digest"] for state in states} - {drawn(demo, demo.default())["digest"]}
         assert seen, f"{name} changes nothing"
@@ -67,11 +67,11 @@ def test_every_control_changes_the_figure(demo: Demo[Any]) -> None:
 
 @EACH
 def test_pointing_sets_a_field_that_exists_and_stays_inside_it(demo: Demo[Any]) -> None:
-    names = {field.name for field in fields(demo.State)}
+    names = {field.name for field in fields(demo.state_type)}
     for widget in drawn(demo, demo.default())["widgets"]:
         if widget.get("field"):
             assert widget["field"] in names
-            bound = bounds_of(demo.State)[widget["field"]]
+            bound = bounds_of(demo.state_type)[widget["field"]]
             cells = len(widget["maps"]) if widget["kind"] == "wall" else widget["grid"][0] * widget["grid"][1]
             bound.read(str(cells - 1)) if widget.get("gesture", "choose") == "choose" else None
             assert widget["selected"] is None or 0 <= widget["selected"] < cells

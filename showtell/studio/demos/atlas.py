@@ -33,7 +33,7 @@ class Atlas(Demo[State]):
         "layer and head. Choose a map to lay it over the picture."
     )
     claim = "Every row of every map sums to 1, and the tower computes the same output whether it is watched or not."
-    State = State
+    state_type = State
 
     def view(self, state: State, tools: Tools) -> Scene:
         maps, grid = tools.remember(("atlas", state.photo), lambda: all_maps(state.photo, tools))
@@ -69,6 +69,7 @@ class Atlas(Demo[State]):
                     selected=chosen,
                     row_name="layer",
                     col_name="head",
+                    size="q",
                 ),
                 Lines(
                     title="How far each head looks, over all patches",
@@ -81,7 +82,6 @@ class Atlas(Demo[State]):
                     y_name="patches",
                     at=layer + 1,
                     low=0.0,
-                    size="q",
                 ),
             ),
             says=(

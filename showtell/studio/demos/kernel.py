@@ -42,7 +42,7 @@ class Kernel(Demo[State]):
         "kernels of its own: the one most like yours is shown."
     )
     claim = "Away from the border, convolving the moved picture gives the moved response, to rounding."
-    State = State
+    state_type = State
 
     def view(self, state: State, tools: Tools) -> Scene:
         image = luminance(tools.photo(state.photo, SIDE)).double()

@@ -41,7 +41,7 @@ class Light(Demo[State]):
     claim = (
         "Averaging light keeps the mean luminance; averaging stored values never gains light and usually loses some."
     )
-    State = State
+    state_type = State
 
     def view(self, state: State, tools: Tools) -> Scene:
         image = tools.photo(state.photo, SIDE)
@@ -55,7 +55,7 @@ class Light(Demo[State]):
                 Raster(
                     title="Light that went missing",
                     rgb=diverging(lost, top=0.2),
-                    grid=lost.shape if state.factor >= 8 else None,
+                    grid=(len(lost), len(lost)) if state.factor >= 8 else None,
                     values=lost.flatten().tolist() if state.factor >= 8 else None,
                     note="orange = lost; none of it is blue",
                 ),

@@ -33,7 +33,7 @@ class Phase(Demo[State]):
         "move the phases over."
     )
     claim = "Any two of these photographs: with A’s phases and B’s magnitudes the result is more like A than like B."
-    State = State
+    state_type = State
 
     def view(self, state: State, tools: Tools) -> Scene:
         ours, theirs = (grey_photo(name, tools) for name in (state.ours, state.theirs))

@@ -39,7 +39,7 @@ class Resolution(Demo[State]):
         "which other cells its position vector is most like."
     )
     claim = "On the grid it was trained on, resampled and reused positions give the same output, bit for bit."
-    State = State
+    state_type = State
 
     def view(self, state: State, tools: Tools) -> Scene:
         trained = trained_cells(tools)

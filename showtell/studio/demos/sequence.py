@@ -8,7 +8,7 @@ from torch import Tensor
 
 from showtell.core.masks import causal_mask, prefix_mask
 from showtell.fusion.image_plan import ImagePlan, plan_image
-from showtell.instruct.conversation import Conversation, Message, Picture
+from showtell.instruct.conversation import Conversation, Message, Part, Picture
 from showtell.instruct.template import Rendered
 from showtell.studio.series.bounds import Words, bounded, one_of, stepped
 from showtell.studio.series.demo import Demo
@@ -41,7 +41,7 @@ class Sequence(Demo[State]):
         "is the bill."
     )
     claim = "Length, mask and bytes shown are those the loaded model itself uses."
-    State = State
+    state_type = State
 
     def view(self, state: State, tools: Tools) -> Scene:
         rendered = build(state, tools)
@@ -130,7 +130,7 @@ def build(state: State, tools: Tools) -> Rendered:
     rows, cols = whole.grid
     plan = ImagePlan(whole.source, whole.view, (max(rows // state.fold, 1), max(cols // state.fold, 1)))
     pictures = tuple(Picture(i) for i in range(state.pictures))
-    parts = (*pictures, state.question) if state.place == "before" else (state.question, *pictures)
+    parts: tuple[Part, ...] = (*pictures, state.question) if state.place == "before" else (state.question, *pictures)
     conversation = Conversation((Message("user", parts),))
     return loaded.template.render(conversation, [plan] * state.pictures, prompt=True)
 

@@ -38,7 +38,7 @@ class Shuffle(Demo[State]):
         "swap again. Try to break the zero."
     )
     claim = "Without positions, the pooled output of linear patches and transformer blocks is the same for any order."
-    State = State
+    state_type = State
 
     def view(self, state: State, tools: Tools) -> Scene:
         image = tools.photo(state.photo, SIDE)

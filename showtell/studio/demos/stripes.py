@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,7 +37,7 @@ class Stripes(Demo[State]):
         "appear where there were only fine ones; then switch the filter on."
     )
     claim = "Without a filter a wave of f cycles, sampled at n points, comes back as |f − n·round(f/n)| cycles."
-    State = State
+    state_type = State
 
     def view(self, state: State, tools: Tools) -> Scene:
         image = subject(state, tools)
@@ -53,9 +54,9 @@ class Stripes(Demo[State]):
                     size="q",
                 ),
                 Raster(
-                    title="Its waves; framed: what the new side can carry",
+                    title="Its waves",
                     rgb=framed(log_magnitude(spectrum(image)), state.size),
-                    note="the middle is frequency 0",
+                    note="middle = frequency 0; framed: what the new side can carry",
                     size="q",
                 ),
                 Raster(title="Waves of the small picture", rgb=sequential(log_magnitude(spectrum(small))), size="q"),
@@ -110,7 +111,7 @@ def subject(state: State, tools: Tools) -> Tensor:
     return wave(state.cycles) if state.subject == "waves" else luminance(tools.photo(state.subject, SIDE))
 
 
-def framed(shown: Tensor, size: int) -> Tensor:
+def framed(shown: Tensor, size: int) -> np.ndarray:
     """The spectrum with the square that `size` samples can carry outlined."""
     rgb = sequential(shown)
     low, high = (SIDE - size) // 2, (SIDE + size) // 2 - 1

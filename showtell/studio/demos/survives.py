@@ -37,7 +37,7 @@ class Survives(Demo[State]):
         "the tokens alone."
     )
     claim = "With a projection of full rank the picture comes back exactly if, and only if, dim ≥ 3 P²."
-    State = State
+    state_type = State
 
     def view(self, state: State, tools: Tools) -> Scene:
         image = tools.photo(state.photo, SIDE)
@@ -92,7 +92,9 @@ def rebuild(image: Tensor, patch: int, dim: int, weights: str, tools: Tools) -> 
         embed = tools.remember(("embed", patch, dim), lambda: initialised(patch, dim))
         weight = embed.projection.weight.permute(0, 2, 3, 1).flatten(1)  # (dim, 3 P^2), in the order of patchify
         with torch.no_grad():
-            tokens, bias = embed(image[None])[0].flatten(1).T, embed.projection.bias  # (patches, dim)
+            tokens = embed(image[None])[0].flatten(1).T  # (patches, dim)
+        bias = embed.projection.bias
+        assert bias is not None
     else:
         patches = patchify(image, patch)
         weight, bias = principal_components(patches, min(dim, patches.shape[1]))

@@ -66,7 +66,8 @@ class _Writer:
         self.markdown = MarkdownIt("commonmark", {"html": False, "typographer": True})
         self.markdown.enable(["table", "smartquotes"])
         self.markdown.inline.ruler.before("escape", "maths", _inline_maths)
-        self.markdown.renderer.rules |= {"maths": _render_maths, "fence": self.fence}
+        rules: dict[str, Any] = vars(self.markdown.renderer)["rules"]
+        rules |= {"maths": _render_maths, "fence": self.fence}
 
     def render(self, text: str) -> str:
         return str(self.markdown.render(text))

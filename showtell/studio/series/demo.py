@@ -31,7 +31,7 @@ class Demo(ABC, Generic[S]):
     lede: ClassVar[str]
     """What to try, in a sentence or two."""
     claim: ClassVar[str]
-    State: ClassVar[type[Any]]
+    state_type: ClassVar[type[Any]]
 
     @abstractmethod
     def view(self, state: S, tools: Tools) -> Scene:
@@ -42,7 +42,7 @@ class Demo(ABC, Generic[S]):
         """Assert the claim."""
 
     def default(self) -> S:
-        return self.State()
+        return self.state_type()
 
 
 def change(state: Any, **fields: Any) -> Any:

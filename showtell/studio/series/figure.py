@@ -17,7 +17,7 @@ from showtell.studio.series.source import Excerpt, excerpts
 
 def figure_html(demo: Demo[Any], figure: dict[str, Any] | None, refusal: str = "") -> str:
     """The figure of a demo in a state; without one (`figure` is None) only the refusal is shown."""
-    controls = [{"name": n, "label": b.label} | b.control() for n, b in bounds_of(demo.State).items()]
+    controls = [{"name": n, "label": b.label} | b.control() for n, b in bounds_of(demo.state_type).items()]
     body = "" if figure is None else _body(demo, figure)
     data = "" if figure is None else json.dumps(figure["state"])
     return (
@@ -47,7 +47,7 @@ def _body(demo: Demo[Any], figure: dict[str, Any]) -> str:
 
 def _form(demo: Demo[Any], state: dict[str, str]) -> str:
     """The controls without JavaScript."""
-    rows = "".join(_field(demo, name, bound, state[name]) for name, bound in bounds_of(demo.State).items())
+    rows = "".join(_field(demo, name, bound, state[name]) for name, bound in bounds_of(demo.state_type).items())
     show = '<button type="submit">Show</button>'
     return f'<noscript><form action="#{demo.name}" method="get">{rows}{show}</form></noscript>'
 

@@ -23,6 +23,7 @@ SYMBOLS = {
 NAMED = {"log", "exp", "sin", "cos", "max", "min", "softmax", "rank", "det"}
 ACCENTS = {"hat": "^", "bar": "¯", "tilde": "~"}
 BLACKBOARD = {"R": "ℝ", "E": "𝔼", "Z": "ℤ", "C": "ℂ"}
+LARGE = '<mo class="large" movablelimits="false">{}</mo>'
 SIGNS = {"-": "−", "*": "∗", "'": "′"}
 BOLD, DOUBLE = "mathbf", "mathbb"
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|[{}^_]|\s+|.", re.DOTALL)
@@ -59,7 +60,7 @@ class _Parser:
             mark = self.take()
             script = self.atom()
             low, high = (script, high) if mark == "_" else (low, script)
-        stacked = base in ("<mo>∑</mo>", "<mo>∏</mo>", "<mo>max</mo>", "<mo>min</mo>")
+        stacked = base in (LARGE.format("∑"), LARGE.format("∏"), "<mo>max</mo>", "<mo>min</mo>")
         if low and high:
             tag = "munderover" if stacked else "msubsup"
             return f"<{tag}>{base}{low}{high}</{tag}>"
@@ -98,6 +99,8 @@ class _Parser:
     def command(self, name: str) -> str:
         if name in GREEK:
             return f"<mi>{GREEK[name]}</mi>"
+        if name in ("sum", "prod"):
+            return LARGE.format(SYMBOLS[name])
         if name in SYMBOLS:
             return f"<mo>{SYMBOLS[name]}</mo>"
         if name in NAMED:
@@ -118,7 +121,7 @@ class _Parser:
         if name in ACCENTS:
             return f"<mover accent='true'>{self.atom()}<mo>{ACCENTS[name]}</mo></mover>"
         if name in ("left", "right"):
-            return f"<mo>{escape(self.take().lstrip(chr(92)))}</mo>"
+            return f'<mo class="tall" stretchy="false">{escape(self.take().lstrip(chr(92)))}</mo>'
         if name in ("quad", ","):
             return f'<mspace width="{"1em" if name == "quad" else "0.17em"}"/>'
         if name in "{}%&#":

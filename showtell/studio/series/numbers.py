@@ -14,7 +14,6 @@ Number = Callable[[], str]
 
 def numbers(tools: Tools) -> dict[str, Number]:
     """Name -> how to compute it."""
-    vit_b = {"dim": 768, "mlp_dim": 3072}
 
     def pocket(attribute: str) -> Number:
         return lambda: str(getattr(tools.tower.config, attribute))
@@ -22,10 +21,10 @@ def numbers(tools: Tools) -> dict[str, Number]:
     def billions(patch: int, side: int = 224) -> Number:
         tokens = (side // patch) ** 2 + 1
         embed = embedding_cost(tokens - 1, 3 * patch**2, 768)
-        return lambda: f"{(12 * block_cost(tokens, **vit_b).total + embed) / 1e9:.1f}"
+        return lambda: f"{(12 * block_cost(tokens, 768, 3072).total + embed) / 1e9:.1f}"
 
     def share(patch: int, side: int = 224) -> Number:
-        cost = block_cost((side // patch) ** 2 + 1, **vit_b)
+        cost = block_cost((side // patch) ** 2 + 1, 768, 3072)
         return lambda: f"{100 * cost.attention / cost.total:.0f}"
 
     named: dict[str, Number] = {

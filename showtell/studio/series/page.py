@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from showtell.studio.series.chapter import Chapter
@@ -20,6 +21,8 @@ class Part:
     about: str
 
 
+ARTICLES = Path(__file__).parents[1] / "articles"
+WRITTEN = frozenset(int(path.name[:2]) for path in ARTICLES.glob("[0-9]*.md"))
 PARTS = (
     Part(
         1, "Vision foundations", "images", "Light, sampling, frequencies, convolution: what a picture is to a machine."
@@ -68,12 +71,15 @@ def frame(title: str, body: str, *, kind: str, model: str, part: int | None = No
 
 
 def _nav(part: int | None) -> str:
-    links = "".join(
-        f'<a href="/part/{one.number}" title="{escape(one.title)}"'
-        f"{' aria-current=page' if one.number == part else ''}>{one.number}</a>"
-        for one in PARTS
-    )
+    links = "".join(_link(one, one.number == part) for one in PARTS)
     return f'<a href="/">Playground</a><span class="parts">{links}</span>'
+
+
+def _link(one: Part, current: bool) -> str:
+    if one.number not in WRITTEN:
+        return f'<span class="unwritten" title="{escape(one.title)}, not written yet">{one.number}</span>'
+    here = " aria-current=page" if current else ""
+    return f'<a href="/part/{one.number}" title="{escape(one.title)}"{here}>{one.number}</a>'
 
 
 def chapter_page(part: Part, chapter: Chapter, html: str, demos: Sequence[Demo[Any]], model: str) -> str:
@@ -100,7 +106,7 @@ def _count(number: int, thing: str) -> str:
 
 
 def _turn(part: Part) -> str:
-    following = [one for one in PARTS if one.number == part.number + 1]
+    following = [one for one in PARTS if one.number > part.number and one.number in WRITTEN][:1]
     links = "".join(f'<a href="/part/{one.number}">Part {one.number}: {escape(one.title)}</a>' for one in following)
     return f'<footer class="turn-page"><a href="/series">All parts</a>{links}</footer>'
 

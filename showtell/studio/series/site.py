@@ -10,7 +10,6 @@ A state that is refused leaves the page standing: the sentence is put in the fig
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -31,7 +30,6 @@ from showtell.studio.series.runner import Runner
 from showtell.studio.series.source import module_source
 from showtell.studio.series.tools import Tools, Unavailable
 
-ARTICLES = Path(__file__).parents[1] / "articles"
 MOST_QUERY_CHARACTERS = 4000
 
 
@@ -89,7 +87,7 @@ class Site:
         demo = BY_NAME.get(request.path_params["name"])
         if demo is None:
             raise RequestError("There is no figure of that name.", 404)
-        state = read_state(demo.State, _short(request.query_params))
+        state = read_state(demo.state_type, _short(request.query_params))
 
         async def wanted() -> bool:
             return not await request.is_disconnected()
@@ -104,7 +102,7 @@ class Site:
         try:
             prefix = f"{demo.name}."
             own = {key.removeprefix(prefix): text for key, text in query.items() if key.startswith(prefix)}
-            state = read_state(demo.State, _short(own))
+            state = read_state(demo.state_type, _short(own))
             return figure_html(demo, await self.runner.figure(demo, state))
         except RequestError as error:
             refusal = str(error)
@@ -115,7 +113,7 @@ class Site:
 
     def _written(self) -> dict[int, Chapter]:
         """Every chapter there is, built on first use."""
-        for path in sorted(ARTICLES.glob("[0-9]*.md")):
+        for path in sorted(page.ARTICLES.glob("[0-9]*.md")):
             number = int(path.name.split("-")[0])
             if number not in self._chapters:
                 self._chapters[number] = build(path.read_text(encoding="utf-8"), numbers(self.tools))
