@@ -31,12 +31,14 @@ from transformers.models.llava_onevision.image_processing_pil_llava_onevision im
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
-from vlm_checks import assert_same_greedy, assert_same_logits
+from vlm_checks import NEVER, assert_same_greedy, assert_same_logits, reference_greedy
 
 from showtell.core.errors import CheckpointError
 from showtell.fusion.families import FAMILIES, load_vlm
 from showtell.fusion.image_plan import ImageLayout
+from showtell.fusion.reply import reply
 from showtell.images.decode import decode
+from showtell.text.sampling import SamplingConfig
 
 IMAGE = 3
 
@@ -182,3 +184,32 @@ def test_half_precision_sees_nearly_the_same(family: str, tmp_path: Path) -> Non
     half = logits()
     assert half.dtype == torch.bfloat16
     assert (half.float() - whole).abs().max() <= 0.1 * whole.abs().max()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", CASES)
+def test_a_reply_is_what_the_reference_writes_without_placeholders(family: str, tmp_path: Path) -> None:
+    case = CASES[family]
+    reference = case.model()
+    save_redrawn(reference, tmp_path)
+    case.processor.save_pretrained(tmp_path)
+    published = load_vlm(tmp_path)
+    array = np.random.default_rng(5).integers(0, 256, (47, 38, 3), dtype=np.uint8)
+    pictures = [decode(array)]
+    ids = prompt(published.sight.layouts([picture.frame for picture in pictures]))
+    config, words = SamplingConfig(max_tokens=32), ids[0].tolist()
+    ours = reply(published.model, published.sight, words, pictures, config, stop_id=NEVER)
+    inputs = dict(case.processor(images=[[array]] if case.nested else [array], return_tensors="pt"))
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    expected = reference_greedy(reference, ids, mask, bad_words_ids=[[IMAGE]], **inputs, **case.extra(ids))
+    assert ours.ids == expected[0] and IMAGE not in ours.ids
+    assert len(reply(published.model, published.sight, [1, 8, 9], [], config, stop_id=NEVER).ids) == 32
+
+
+def test_a_placeholder_beyond_the_vocabulary_can_be_read(tmp_path: Path) -> None:
+    save_redrawn(paligemma_model(GEMMA, 70), tmp_path)
+    CASES["paligemma"].processor.save_pretrained(tmp_path)
+    published = load_vlm(tmp_path)
+    pictures = [decode(np.zeros((30, 40, 3), dtype=np.uint8))]
+    written = reply(published.model, published.sight, [70] * 9 + [2, 5], pictures, stop_id=NEVER)
+    assert len(written.ids) == SamplingConfig().max_tokens
