@@ -34,17 +34,17 @@ def read_back(
 def principal_components(
     patches: Float[Tensor, "patches values"], count: int
 ) -> tuple[Float[Tensor, "count values"], Float[Tensor, "count"]]:
-    """The `count` orthonormal directions in which the patches vary most, as a weight and its bias (which centres them).
+    """The `count` orthonormal directions that hold most of the patches, as a weight and a zero bias.
 
-    Directions beyond the number of patches carry no variance; they complete the set.
+    Uncentred: the mean patch is nearly always the first direction. Directions beyond the number of patches hold nothing
+    of them; they complete the set.
     """
-    mean = patches.double().mean(dim=0)
-    _, _, directions = torch.linalg.svd(patches.double() - mean, full_matrices=False)
+    _, _, directions = torch.linalg.svd(patches.double(), full_matrices=False)
     if count > len(directions):
         completed, _ = torch.linalg.qr(directions.T, mode="complete")  # (values, values)
         directions = torch.cat([directions, completed[:, len(directions) :].T])
-    weight = directions[:count]
-    return weight.to(patches.dtype), -(weight @ mean).to(patches.dtype)
+    weight = directions[:count].to(patches.dtype)
+    return weight, weight.new_zeros(count)
 
 
 def signal_to_noise_db(original: Float[Tensor, "*shape"], copy: Float[Tensor, "*shape"]) -> float:

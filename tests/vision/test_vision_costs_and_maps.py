@@ -1,0 +1,48 @@
+"""Costs equal what torch counts; attention maps are read as their definitions say."""
+
+import math
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from showtell.core.attention import AttentionConfig
+from showtell.core.block import Block, BlockConfig
+from showtell.core.trace import trace
+from showtell.vision.attention_maps import attention_distance, attention_entropy, patch_distances
+from showtell.vision.costs import block_cost, embedding_cost
+from showtell.vision.patch_embed import PatchEmbed
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_a_block_costs_what_torch_counts(gated: bool) -> None:
+    block = Block(BlockConfig(attention=AttentionConfig(dim=24, heads=3), mlp_dim=40, gated=gated))
+    # watched, so that attention takes its explicit form: the counter does not know the fused kernel of a processor
+    with torch.no_grad(), trace(block, "attn.weights"), FlopCounterMode(display=False) as counter:
+        block(torch.zeros(1, 10, 24))
+    assert counter.get_total_flops() == block_cost(10, 24, 40, gated).total
+
+
+def test_a_patch_embedding_costs_what_torch_counts() -> None:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        PatchEmbed(4, 10)(torch.zeros(1, 3, 8, 12))
+    assert counter.get_total_flops() == embedding_cost(6, 48, 10)
+
+
+def test_half_the_patch_is_sixteen_times_the_attention() -> None:
+    fine, coarse = block_cost(4 * 49, 64, 256), block_cost(49, 64, 256)
+    assert fine.attention == 16 * coarse.attention and fine.mlp == 4 * coarse.mlp
+    even = block_cost(6 * 64, 64, 256)
+    assert even.attention == even.projections + even.mlp
+
+
+def test_distances_are_between_places() -> None:
+    distances = patch_distances(2, 3)
+    assert distances[0, 5] == pytest.approx(math.sqrt(5)) and distances[1, 4] == 1 and distances.diagonal().sum() == 0
+
+
+def test_how_far_and_how_sharply_a_head_looks() -> None:
+    itself, everywhere = torch.eye(6), torch.full((6, 6), 1 / 6)
+    heads = torch.stack([itself, everywhere])
+    assert attention_distance(heads, (2, 3)).tolist() == pytest.approx([0, float(patch_distances(2, 3).mean())])
+    assert attention_entropy(heads).tolist() == pytest.approx([0, math.log2(6)], abs=1e-6)
