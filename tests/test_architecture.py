@@ -128,6 +128,7 @@ def test_the_text_names_no_package_registry_and_no_private_path() -> None:
         ("recipes", ("data", "train")),
         ("tests", ("studio", "train", "test")),
         ("bench", ("studio", "train", "test", "bench")),
+        ("showtell_parity", ("test",)),
     ],
 )
 def test_every_import_is_declared(folder: str, extras: tuple[str, ...]) -> None:
@@ -136,7 +137,7 @@ def test_every_import_is_declared(folder: str, extras: tuple[str, ...]) -> None:
     names = {re.split(r"[\[<>=~!; ]", need)[0].lower().replace("-", "_") for need in declared}
     spelled = {"PIL": "pillow", "markdown_it": "markdown_it_py", "skimage": "scikit_image", "sklearn": "scikit_learn"}
     files = sorted((ROOT / folder).rglob("*.py"))
-    ours = {"showtell", "recipes", "bench", "conftest"} | {path.stem for path in files}
+    ours = {"showtell", "showtell_parity", "recipes", "bench", "conftest"} | {path.stem for path in files}
     for path in files:
         for line, module in imports_of(tree_of(path)):
             top = module.split(".")[0]

@@ -12,7 +12,21 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from showtell.cli import about, answers, chat, console, evaluate, fetch, inspect, metrics, plan, runs, studio, train
+from showtell.cli import (
+    about,
+    answers,
+    chat,
+    console,
+    evaluate,
+    fetch,
+    inspect,
+    metrics,
+    parity,
+    plan,
+    runs,
+    studio,
+    train,
+)
 from showtell.core.errors import ShowtellError
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -26,6 +40,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "inspect": inspect.inspect,
     "eval": evaluate.evaluate,
     "fetch": fetch.fetch,
+    "parity": parity.parity,
     "metrics": metrics.metrics,
     "card": about.card,
     "env": about.env,
