@@ -10,7 +10,7 @@ interval clustered by picture. Not here: the scores (`metrics/`).
 """
 
 import json as json_format
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,7 +23,7 @@ from showtell.cli.options import Json
 from showtell.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from showtell.metrics.departures import Metric
+    from showtell.metrics.departures import Definition, Metric
 
 SHOWN = 12
 
@@ -136,7 +136,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 def _refcoco() -> "Metric":
     """Acc@0.5 of answers that are text: read by the convention that the row names, or as the harnesses read them."""
-    from showtell.core.geometry import Box, Frame, giou, iou
+    from showtell.core.geometry import Box, Frame
+    from showtell.metrics.boxes import box_hit, mdetr_hit, shikra_hit
     from showtell.metrics.departures import Metric, each
     from showtell.metrics.harnesses import kit_refcoco_iou, lmms_refcoco_iou
     from showtell.text.dialects import DIALECTS
@@ -151,26 +152,17 @@ def _refcoco() -> "Metric":
         read = DIALECTS[row["convention"]].read(row["prediction"], Frame(*row["size"])).found
         return next((one.shape for one in read if isinstance(one.shape, Box)), None)
 
-    def inclusive(row: Mapping[str, Any]) -> float:
-        box = said(row)
-        return float(box is not None and iou(box, truth(row)) >= 0.5)
-
-    def exclusive(row: Mapping[str, Any]) -> float:
-        box = said(row)
-        return float(box is not None and iou(box, truth(row)) > 0.5)
-
-    def generalised(row: Mapping[str, Any]) -> float:
-        box = said(row)
-        return float(box is not None and giou(box, truth(row)) >= 0.5)
+    def hit(rule: Callable[[Box | None, Box], bool]) -> "Definition":
+        return each(lambda row: rule(said(row), truth(row)))
 
     size = [640, 480]
     box = [300, 200, 420, 360]
     return Metric(
         {"prediction": str, "box": list, "size": list, "convention": str},
         {
-            "official": each(inclusive),
-            "shikra (> 0.5)": each(exclusive),
-            "mdetr (giou)": each(generalised),
+            "official": hit(box_hit),
+            "shikra (> 0.5)": hit(shikra_hit),
+            "mdetr (giou)": hit(mdetr_hit),
             "lmms-eval": each(lambda row: lmms_refcoco_iou(row["prediction"], truth(row).unit) >= 0.5),
             "vlmevalkit": each(lambda row: kit_refcoco_iou(row["prediction"], tuple(row["box"]), *row["size"]) >= 0.5),
         },

@@ -87,66 +87,82 @@ def average_precision(
     return sum(values) / len(values)
 
 
-def _groups(
-    detections: Sequence[Detection], annotations: Sequence[Annotation]
-) -> list[list[tuple[list[Detection], list[Annotation]]]]:
-    """For each label, what was found and what is there in each image, images in order of their name or number."""
-    cells: dict[tuple[int | str, int | str], tuple[list[Detection], list[Annotation]]] = {}
+@dataclass(frozen=True)
+class _Cell:
+    """One label in one image: what was found, best first, what is there, and how they overlap."""
+
+    scores: list[float]
+    found_areas: list[float]
+    true_areas: list[float]
+    crowds: list[bool]
+    overlaps: list[list[float]]
+
+    @classmethod
+    def of(cls, found: list[Detection], there: list[Annotation]) -> "_Cell":
+        best = sorted(found, key=lambda detection: -detection.score)
+        return cls(
+            [one.score for one in best],
+            [one.box.area for one in best],
+            [one.box.area if one.area is None else one.area for one in there],
+            [one.crowd for one in there],
+            [[_overlap(one.box, true) for true in there] for one in best],
+        )
+
+    def match(self, ignored: list[bool], threshold: float, most: int | None) -> list[int | None]:
+        """The annotation that each detection takes, best first; those that count are tried before the ignored."""
+        order = sorted(range(len(ignored)), key=lambda index: ignored[index])
+        taken: set[int] = set()
+        matched: list[int | None] = []
+        for overlaps in self.overlaps[:most]:
+            highest, mine = min(threshold, 1 - 1e-10), None
+            for index in order:
+                if overlaps[index] < highest or (index in taken and not self.crowds[index]):
+                    continue
+                if mine is not None and ignored[index] and not ignored[mine]:
+                    break
+                highest, mine = overlaps[index], index
+            if mine is not None:
+                taken.add(mine)
+            matched.append(mine)
+        return matched
+
+
+def _groups(detections: Sequence[Detection], annotations: Sequence[Annotation]) -> list[list[_Cell]]:
+    """For each label its cells, images in order of their name or number."""
+    boxes: dict[int | str, dict[int | str, tuple[list[Detection], list[Annotation]]]] = {}
     for detection in detections:
         if not math.isfinite(detection.score):
             raise ValueError(
                 f"a detection in image {detection.image} has the score {detection.score}; it cannot be ranked"
             )
-        cells.setdefault((detection.label, detection.image), ([], []))[0].append(detection)
+        boxes.setdefault(detection.label, {}).setdefault(detection.image, ([], []))[0].append(detection)
     for annotation in annotations:
-        cells.setdefault((annotation.label, annotation.image), ([], []))[1].append(annotation)
-    keys = sorted(cells, key=lambda key: (isinstance(key[1], str), key[1]))
-    return [[cells[key] for key in keys if key[0] == label] for label in {key[0]: None for key in keys}]
+        boxes.setdefault(annotation.label, {}).setdefault(annotation.image, ([], []))[1].append(annotation)
+    return [
+        [_Cell.of(*images[name]) for name in sorted(images, key=lambda name: (isinstance(name, str), name))]
+        for images in boxes.values()
+    ]
 
 
 def _rank(
-    images: list[tuple[list[Detection], list[Annotation]]], span: Span, most: int | None, thresholds: np.ndarray
+    cells: list[_Cell], span: Span, most: int | None, thresholds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """One label's detections, best first: which hit and which count, bool[thresholds, n]; and how many were wanted."""
-    scores, hits, counts, wanted = [], [], [], 0
-    for found, there in images:
-        best = sorted(found, key=lambda detection: -detection.score)[:most]
-        ignored = [one.crowd or not span[0] <= _area(one) <= span[1] for one in there]
-        matched = [_match(best, there, ignored, threshold) for threshold in thresholds]
-        outside = [not span[0] <= one.box.area <= span[1] for one in best]
-        scores += [detection.score for detection in best]
-        hits.append([[index is not None for index in row] for row in matched])
-        counts.append(
-            [[not (outside[i] if index is None else ignored[index]) for i, index in enumerate(row)] for row in matched]
-        )
+    scores: list[float] = []
+    hits, counts, wanted = [np.zeros((len(thresholds), 0), bool)], [np.zeros((len(thresholds), 0), bool)], 0
+    for cell in cells:
+        ignored = [
+            crowd or not span[0] <= area <= span[1] for crowd, area in zip(cell.crowds, cell.true_areas, strict=True)
+        ]
+        inside = [span[0] <= area <= span[1] for area in cell.found_areas[:most]]
+        matched = [cell.match(ignored, threshold, most) for threshold in thresholds.tolist()]
+        scores += cell.scores[:most]
+        hits.append(np.array([[one is not None for one in row] for row in matched], dtype=bool))
+        counted = [[inside[i] if one is None else not ignored[one] for i, one in enumerate(row)] for row in matched]
+        counts.append(np.array(counted, dtype=bool))
         wanted += ignored.count(False)
     order = np.argsort(-np.array(scores), kind="mergesort")
-    stacked = [
-        np.concatenate([np.array(part, dtype=bool).reshape(len(thresholds), -1) for part in parts], axis=1)
-        for parts in (hits, counts)
-    ]
-    return stacked[0][:, order], stacked[1][:, order], wanted
-
-
-def _match(best: list[Detection], there: list[Annotation], ignored: list[bool], threshold: float) -> list[int | None]:
-    """The annotation that each detection takes, best detection first; those that count are tried before the ignored."""
-    order = sorted(range(len(there)), key=lambda index: ignored[index])
-    taken: set[int] = set()
-    matched: list[int | None] = []
-    for detection in best:
-        highest, mine = min(threshold, 1 - 1e-10), None
-        for index in order:
-            if index in taken and not there[index].crowd:
-                continue
-            if mine is not None and ignored[index] and not ignored[mine]:
-                break
-            overlap = _overlap(detection.box, there[index])
-            if overlap >= highest:
-                highest, mine = overlap, index
-        if mine is not None:
-            taken.add(mine)
-        matched.append(mine)
-    return matched
+    return np.concatenate(hits, axis=1)[:, order], np.concatenate(counts, axis=1)[:, order], wanted
 
 
 def _coco_curve(ranked: tuple[np.ndarray, np.ndarray, int]) -> tuple[np.ndarray, np.ndarray] | None:
@@ -168,10 +184,6 @@ def _overlap(found: Box, true: Annotation) -> float:
     common = intersection(found, true.box)
     whole = found.area if true.crowd else found.area + true.box.area - common
     return common / whole if whole > 0 else 0.0
-
-
-def _area(annotation: Annotation) -> float:
-    return annotation.box.area if annotation.area is None else annotation.area
 
 
 def _mean(values: np.ndarray) -> float:

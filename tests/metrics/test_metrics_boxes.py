@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from showtell.core.geometry import Box, Frame, Mask, Point
-from showtell.metrics.boxes import acc_at_iou, box_hit, pointing_hit
+from showtell.metrics.boxes import acc_at_iou, box_hit, mdetr_hit, pointing_hit, shikra_hit
 
 FRAME = Frame(12, 9)
 TARGET = Box(0, 0, 4, 2, FRAME)
@@ -15,6 +15,13 @@ def test_the_threshold_is_inclusive():
     assert box_hit(half, TARGET, 0.5)
     assert not box_hit(Box(0, 0, 1.99, 2, FRAME), TARGET, 0.5)
     assert not box_hit(half, TARGET, 0.75)
+
+
+def test_the_variants_are_stricter():
+    half, beside = Box(0, 0, 2, 2, FRAME), Box(1, 0.5, 5, 2.5, FRAME)
+    assert box_hit(half, TARGET) and not shikra_hit(half, TARGET) and mdetr_hit(half, TARGET)
+    assert box_hit(beside, TARGET, 0.39) and not mdetr_hit(beside, TARGET, 0.39)
+    assert not shikra_hit(None, TARGET) and not mdetr_hit(None, TARGET)
 
 
 def test_missing_predictions_stay_in_the_denominator():
