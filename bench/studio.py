@@ -37,7 +37,7 @@ MOVED = {
     "stripes": [f"cycles={n}" for n in range(20, 94, 3)],
     "kernel": [f"dx={n}" for n in range(-12, 13)],
     "phase": [f"phase={n}" for n in range(0, 101, 5)],
-    "survives": [f"patch={p}&dim={d}" for p in (4, 8, 12, 16, 24) for d in (8, 16, 48, 96, 192)],
+    "survives": [f"patch={p}&dim={d}" for p in (4, 8, 12, 16) for d in (8, 16, 48, 96, 192)],
     "shuffle": [f"order={'.'.join(map(str, [*range(n, 16), *range(n)]))}" for n in range(1, 16)],
     "atlas": [f"patch={n}" for n in range(0, 64, 3)],
     "resolution": [f"patch={n}" for n in range(0, 36, 2)],

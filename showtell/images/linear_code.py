@@ -36,15 +36,11 @@ def principal_components(
 ) -> tuple[Float[Tensor, "count values"], Float[Tensor, "count"]]:
     """The `count` orthonormal directions that hold most of the patches, as a weight and a zero bias.
 
-    Uncentred: the mean patch is nearly always the first direction. Directions beyond the number of patches hold nothing
-    of them; they complete the set.
+    Uncentred: the mean patch is nearly always the first direction.
     """
-    _, _, directions = torch.linalg.svd(patches.double(), full_matrices=False)
-    if count > len(directions):
-        completed, _ = torch.linalg.qr(directions.T, mode="complete")  # (values, values)
-        directions = torch.cat([directions, completed[:, len(directions) :].T])
-    weight = directions[:count].to(patches.dtype)
-    return weight, weight.new_zeros(count)
+    _, directions = torch.linalg.eigh(patches.double().T @ patches.double())  # in columns, the weakest first
+    weight = directions.T.flip(0)[:count].to(patches.dtype)
+    return weight, weight.new_zeros(len(weight))
 
 
 def signal_to_noise_db(original: Float[Tensor, "*shape"], copy: Float[Tensor, "*shape"]) -> float:

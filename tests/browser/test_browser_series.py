@@ -127,12 +127,12 @@ def test_without_javascript_a_form_sets_the_state(browser: Browser, series: str,
 
 def test_mouse_a_choice_a_slider_and_a_switch(reader: Page) -> None:
     where = figure(reader, "survives")
-    where.get_by_role("radio", name="principal components").check()
+    where.get_by_role("radio", name="fitted to photographs").check()
     shows(where, expected("survives", weights="best"))
     assert "survives.weights=best" in reader.url
     reader.reload()
     shows(where, expected("survives", weights="best"))
-    expect(where.get_by_role("radio", name="principal components")).to_be_checked()
+    expect(where.get_by_role("radio", name="fitted to photographs")).to_be_checked()
     where.get_by_role("button", name="Reset").click()
     shows(where, expected("survives"))
     assert "weights" not in reader.url

@@ -22,7 +22,7 @@ def test_the_curve_is_the_standards() -> None:
     light = torch.tensor([0.0, 0.0031308, 0.2140411, 1.0], dtype=torch.float64)
     assert torch.allclose(to_linear(stored), light, atol=1e-6)
     assert torch.allclose(to_stored(to_linear(noise(3, 5, 7))), noise(3, 5, 7), atol=1e-6)
-    assert luminance(torch.ones(3, 2, 5)).tolist() == pytest.approx([[1.0] * 5] * 2)
+    assert torch.allclose(luminance(torch.ones(3, 2, 5)), torch.ones(2, 5))
 
 
 def test_averaging_light_conserves_it_and_averaging_numbers_loses_it() -> None:
@@ -108,7 +108,7 @@ def test_principal_components_are_the_best_linear_code() -> None:
         error[name] = float((read_back(patches @ weight.T + bias, weight, bias) - patches).square().mean())
     assert error["best"] < error["random"]
     assert error["best"] == pytest.approx(float(torch.linalg.svdvals(patches)[4:].square().sum() / 240))
-    weight, _ = principal_components(patches[:3], 12)  # more directions than patches
+    weight, _ = principal_components(patches[:3], 99)  # more directions than there are
     assert torch.allclose(weight @ weight.T, torch.eye(12, dtype=torch.float64), atol=1e-9)
 
 
