@@ -89,18 +89,24 @@ def from_coco(content: Mapping[str, Any]) -> list[Picture]:
 
 def to_labelme(picture: Picture) -> dict[str, Any]:
     """The content of one LabelMe file. Raises DataError for masks."""
-    shapes = []
+    shapes: list[dict[str, Any]] = []
     for region in picture.regions:
         if isinstance(region.shape, Mask):
             raise DataError(f"{picture.file}: the mask of {region.label} cannot be a LabelMe shape; give its box")
-        box = isinstance(region.shape, Box)
-        points = [list(region.shape.xyxy[:2]), list(region.shape.xyxy[2:])] if isinstance(region.shape, Box) else None
-        points = points or [[region.shape.x, region.shape.y]]  # type: ignore[union-attr]
-        kind = "rectangle" if box else "point"
+        if isinstance(region.shape, Box):
+            kind, points = "rectangle", [list(region.shape.xyxy[:2]), list(region.shape.xyxy[2:])]
+        else:
+            kind, points = "point", [[region.shape.x, region.shape.y]]
         shapes.append({"label": region.label, "points": points, "group_id": None, "shape_type": kind, "flags": {}})
-    sizes = {"imageHeight": picture.frame.height, "imageWidth": picture.frame.width}
-    content = {"version": LABELME_VERSION, "flags": {}, "shapes": shapes, "imagePath": picture.file, "imageData": None}
-    return content | sizes
+    return {
+        "version": LABELME_VERSION,
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": picture.file,
+        "imageData": None,
+        "imageHeight": picture.frame.height,
+        "imageWidth": picture.frame.width,
+    }
 
 
 def from_labelme(content: Mapping[str, Any]) -> Picture:

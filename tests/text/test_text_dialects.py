@@ -84,7 +84,7 @@ TABLE |= dict.fromkeys(SAME, TABLE["shikra"])
 SIDES = (0.01, 0.02, 0.05, 0.1, 0.3)
 
 
-def squares(side: float, frame: Frame, count: int = 400) -> list[Box]:
+def squares(side: float, frame: Frame, count: int = 250) -> list[Box]:
     rng = random.Random(int(side * 1000))
     corners = [(rng.random() * (1 - side), rng.random() * (1 - side)) for _ in range(count)]
     return [Box.from_unit((x, y, x + side, y + side), frame) for x, y in corners]
@@ -204,7 +204,7 @@ PIECES = (
 noise = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=4)), max_size=40).map("".join)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(noise)
 def test_no_text_raises_and_everything_found_lies_in_it(text: str):
     for dialect in DIALECTS.values():
