@@ -58,6 +58,8 @@ def listening(model: nn.Module, all_vision: bool) -> Iterator[Stages]:
     """Record the blocks, what enters the first of them, and the connector while the model runs."""
     seen: Stages = {}
     names = block_names(model, all_vision)
+    # Where a resampler follows the bridge, the reference counts it as part of it.
+    connectors = ("resampler",) if "resampler" in dict(model.named_children()) else CONNECTORS
     handles = []
     for path, module in model.named_modules():
         if path in names:
@@ -71,7 +73,7 @@ def listening(model: nn.Module, all_vision: bool) -> Iterator[Stages]:
                 handles.append(module.register_forward_pre_hook(keep_input(seen, f"{side}.embedded"), with_kwargs=True))
         elif path.endswith(PATCHES):
             handles.append(module.register_forward_hook(keep(seen, "vision.patches")))
-        elif path.rpartition(".")[2] in CONNECTORS:
+        elif path.rpartition(".")[2] in connectors:
             handles.append(module.register_forward_hook(keep(seen, "connector")))
     try:
         yield seen

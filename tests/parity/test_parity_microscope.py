@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reference import redraw
+from reference import redraw, save_redrawn
+from test_load import KINDS
+from test_parity_vlm_pictures import CASES
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from showtell.images.fixed import FixedProcessor
 from showtell.images.levels import Levels
@@ -82,6 +85,29 @@ def test_equal_sides_have_no_first_difference(folder: Path, reference: dict[str,
         "decoded pixels", "resized pixels", "pixel values", "prompt ids", "vision.patches", "vision.embedded",
         "vision.blocks.0", "vision.blocks.1", "connector", "text.embedded", "text.blocks.0", "text.blocks.1", "logits",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("family", CASES)
+def test_every_family_can_be_looked_at(family: str, tmp_path: Path) -> None:
+    case = CASES[family]
+    save_redrawn(case.model(), tmp_path)
+    case.processor.save_pretrained(tmp_path)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (41, 60, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    found = microscope.examine(opened(tmp_path), tmp_path, str(tmp_path / "a.png"), TEXT)
+    assert found["first_difference"] is None, found
+    names = {stage["name"] for stage in found["stages"]}
+    assert {"pixel values", "prompt ids", "vision.embedded", "vision.blocks.0", "text.blocks.1", "logits"} <= names
+
+
+@pytest.mark.parametrize("kind", ["vit", "classifier", "clip", "llama"])
+def test_towers_pairs_and_language_models_too(kind: str, tmp_path: Path) -> None:
+    KINDS[kind][0](tmp_path)
+    if kind == "classifier":
+        ViTImageProcessorPil(size={"height": 28, "width": 28}).save_pretrained(tmp_path)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (41, 60, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    found = microscope.examine(opened(tmp_path), tmp_path, str(tmp_path / "a.png"), TEXT)
+    assert found["first_difference"] is None, found
+    assert len(found["stages"]) >= 5
 
 
 def with_processor(found: Published, **changes: Any) -> Published:
