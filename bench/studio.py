@@ -36,6 +36,7 @@ MOVED = {
     "light": [f"blend={n}" for n in range(0, 101, 5)],
     "stripes": [f"cycles={n}" for n in range(20, 94, 3)],
     "kernel": [f"dx={n}" for n in range(-12, 13)],
+    "neuron": [f"depth={n}" for n in range(1, 11)],
     "phase": [f"phase={n}" for n in range(0, 101, 5)],
     "survives": [f"patch={p}&dim={d}" for p in (4, 8, 12, 16) for d in (8, 16, 48, 96, 192)],
     "shuffle": [f"order={'.'.join(map(str, [*range(n, 16), *range(n)]))}" for n in range(1, 16)],
@@ -123,7 +124,7 @@ def main() -> None:
     with serving(chosen.model) as address, httpx.Client(base_url=address, timeout=60) as client:
         client.get("/part/2")  # the chapter is built and its posters are computed once a process
         calls = {name: [call_ms(client, name, q) for q in queries[: chosen.rounds]] for name, queries in MOVED.items()}
-        crowd = [(name, f"{query}&photo=rocket") for name, queries in list(MOVED.items())[4:8] for query in queries]
+        crowd = [(name, f"{query}&photo=rocket") for name, queries in list(MOVED.items())[5:9] for query in queries]
         with ThreadPoolExecutor(8) as readers:
             crowded = list(readers.map(lambda one: call_ms(client, *one), crowd[: 8 * chosen.rounds]))
         with sync_playwright() as playwright:

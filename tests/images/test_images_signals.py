@@ -8,6 +8,15 @@ from hypothesis import strategies as st
 from showtell.images.colour import luminance, to_linear, to_stored
 from showtell.images.convolve import convolve, likeness, separable_terms, shift
 from showtell.images.linear_code import principal_components, read_back, signal_to_noise_db
+from showtell.images.receptive_field import (
+    ConvLayer,
+    effective_field,
+    equal_stack,
+    extent,
+    random_stack,
+    spread,
+    theoretical_field,
+)
 from showtell.images.resize import resize_by_matrix
 from showtell.images.spectrum import exchange, folded, from_spectrum, log_magnitude, spectrum, strongest
 
@@ -115,3 +124,20 @@ def test_principal_components_are_the_best_linear_code() -> None:
 def test_signal_to_noise() -> None:
     assert signal_to_noise_db(torch.zeros(4), torch.full((4,), 0.1)) == pytest.approx(20)
     assert signal_to_noise_db(torch.ones(4), torch.ones(4)) == float("inf")
+
+
+def test_the_field_of_a_stack_with_strides() -> None:
+    layers = [ConvLayer(kernel=3, stride=2), ConvLayer(kernel=5, dilation=2), ConvLayer(kernel=3, stride=3)]
+    assert theoretical_field(layers) == 1 + 2 + 4 * 2 * 2 + 2 * 2
+    stack = random_stack(layers, 3, seed=1)
+    field = effective_field(lambda pixels: stack(pixels)[:, :, 4, 5], torch.rand(1, 61, 67))
+    assert field.shape == (61, 67) and extent(field) == theoretical_field(layers)
+    assert field[:, 30].nonzero().flatten().float().mean() == 4 * 6, "the unit looks at its own place"
+
+
+def test_equal_weights_spread_as_the_root_of_depth() -> None:
+    layers = [ConvLayer(kernel=5)] * 4
+    stack = equal_stack(layers)
+    field = effective_field(lambda pixels: stack(pixels)[:, :, 20, 15], torch.rand(1, 41, 31))
+    assert float(field.sum()) == pytest.approx(1, rel=1e-5)
+    assert spread(field) == pytest.approx((4 * 24 / 12) ** 0.5, rel=1e-5) and extent(field) == 17

@@ -5,6 +5,7 @@ from typing import Any
 from showtell.studio.demos.atlas import Atlas
 from showtell.studio.demos.kernel import Kernel
 from showtell.studio.demos.light import Light
+from showtell.studio.demos.neuron import Neuron
 from showtell.studio.demos.phase import Phase
 from showtell.studio.demos.resolution import Resolution
 from showtell.studio.demos.sequence import Sequence
@@ -17,6 +18,7 @@ DEMOS: tuple[Demo[Any], ...] = (
     Light(),
     Stripes(),
     Kernel(),
+    Neuron(),
     Phase(),
     Survives(),
     Shuffle(),
