@@ -180,6 +180,7 @@ METRICS: dict[str, Metric] = {
             "official": _letter(official_mmmu_choice),
             "clean": _letter(lambda text, options, _: choice(text, options)),
             "lmms-eval": _letter(harnesses.lmms_mmmu_choice),
+            "vlmevalkit": _letter(lambda text, options, _: harnesses.kit_choice(text, options)),
         },
         [
             {"prediction": "**C**", "answer": "C", "options": ["red", "green", "blue", "gray"]},

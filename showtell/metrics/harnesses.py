@@ -3,7 +3,7 @@
     metric     lmms-eval 0.7                                       VLMEvalKit 0.0.20
     vqa        always normalises; "1,,2" counts as thousands       always normalises; a period after a digit stays
     pope       the whole answer must be "yes" or "no"              exactly one of the words yes, no; else neither
-    mmmu       also "A " inside a word ("USA "), also "A."         asks a language model where rules fail (not here)
+    mmmu       also "A " inside a word ("USA "), also "A."         a lone letter near the end or one option; else asks
     gqa        ignores case and every punctuation mark             -
     refcoco    first [a, b, c, d], as fractions; else all zeros    guesses the space from the largest number
 
@@ -29,6 +29,13 @@ KIT_PERIOD = re.compile(r"(?<!\d)\.(?!\d)")
 FOUR = re.compile(r"\[\s*" + r",\s*".join([r"(-?\d+(?:\.\d+)?)"] * 4) + r"\s*\]")
 KIT_NUMBER = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
 KIT_FOUR = re.compile(r"\[\s*" + r"(?:\s*,\s*|\s+)".join([f"({KIT_NUMBER})"] * 4) + r"\s*\]")
+KIT_SPACED = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
+KIT_REFUSALS = (
+    "Sorry, I can't help with images of people yet.",
+    "I can't process this file.",
+    "I'm sorry, but without the image provided",
+    "Cannot determine the answer",
+)
 Corners = tuple[float, float, float, float]
 
 
@@ -74,6 +81,30 @@ def lmms_mmmu_choice(response: str, options: Sequence[str], generator: random.Ra
         if found:
             return max(found, key=lambda index: text.rfind(places[index]))
     return letters.index(generator.choice(letters))
+
+
+def kit_choice(text: str, options: Sequence[str]) -> int | None:
+    """VLMEvalKit's choice by rules; None where it would ask a language model, or the answer is a refusal.
+
+    One letter standing alone, among the last five words; else the one option whose text the answer holds.
+    """
+    letters = [chr(ord("A") + index) for index in range(len(options))]
+    if any(sentence in text for sentence in KIT_REFUSALS):
+        return None
+    words = text.translate(KIT_SPACED).split()
+    named = [letter for letter in letters if letter in words]
+    if len(named) == 1 and words.index(named[0]) > len(words) - 5:
+        return letters.index(named[0])
+    if not named and "Z" in words:
+        return None
+    return _kit_named(text, options)
+
+
+def _kit_named(text: str, options: Sequence[str]) -> int | None:
+    if len(text.lower()) > 2 * sum(map(len, options)):
+        return None
+    held = [index for index, option in enumerate(options) if option.lower() in text.lower()]
+    return held[0] if len(held) == 1 else None
 
 
 def lmms_gqa_match(prediction: str, truth: str) -> bool:

@@ -12,7 +12,8 @@ Normalisation, in this order:
 
 It treats every answer alike. The official VQA script does not: it skips normalisation where annotators agree, strips
 different marks depending on digits elsewhere in the string, and maps number words. Never mix scores of the two.
-Not here: VQA accuracy over ten annotators, ANLS, relaxed accuracy, error rates of read text.
+Not here: VQA accuracy over ten annotators (`vqa.py`), ANLS (`anls.py`), relaxed accuracy (`relaxed.py`), error rates of
+read text (`error_rates.py`), and the official normalisation (`vqa_words.py`).
 """
 
 import re

@@ -356,6 +356,25 @@ def harness_gqa(rng: random.Random) -> list[Any]:
     return rows
 
 
+def harness_choices(rng: random.Random) -> list[Any]:
+    """VLMEvalKit's rules, on the responses of `choices` drawn anew."""
+    modules = {"os": importlib.import_module("os"), "cp": importlib.import_module("copy")}
+    names = modules | {"string": importlib.import_module("string")}
+    file = in_package("vlmeval/utils/matching_util.py")
+    kit = functions(file, "can_infer", "can_infer_option", "can_infer_text", **names)["can_infer"]
+    rows = []
+    for _ in range(1500):
+        options = [phrase(rng) or "blank" for _ in range(rng.choice([2, 3, 4, 4, 5]))]
+        x, y = (chr(65 + rng.randrange(len(options))) for _ in range(2))
+        response = rng.choice([*RESPONSES, "Z", "I can't process this file.", "a b c {X} d e f g h"])
+        response = response.format(X=x, x=x.lower(), Y=y, text=rng.choice(options)) + rng.choice(
+            ["", "", f" {phrase(rng)}"]
+        )
+        said = kit(response, {chr(65 + i): option for i, option in enumerate(options)})
+        rows.append([response, options, ord(said) - 65 if said and said != "Z" else -1])
+    return rows
+
+
 def main() -> None:
     rng = random.Random(20)
     makers = {
@@ -366,7 +385,7 @@ def main() -> None:
         "choices": choices,
         "open_answers": open_answers,
     }
-    harnesses = {"harness_boxes": harness_boxes, "harness_gqa": harness_gqa}
+    harnesses = {"harness_boxes": harness_boxes, "harness_gqa": harness_gqa, "harness_choices": harness_choices}
     for name, make in {**makers, "clicks": clicks, "error_rates": error_rates, **harnesses}.items():
         save(name, make(rng))
 

@@ -39,6 +39,14 @@ def test_mmmu_of_lmms_eval():
         assert harnesses.lmms_mmmu_choice(response, options, generator) == index, (response, options)
 
 
+def test_choices_of_vlmevalkit():
+    rows = golden("harness_choices")
+    for response, options, index in rows:
+        said = harnesses.kit_choice(response, options)
+        assert (-1 if said is None else said) == index, (response, options)
+    assert 0.2 < sum(row[2] >= 0 for row in rows) / len(rows) < 0.95
+
+
 def test_gqa_of_lmms_eval():
     for said, truth, right in golden("harness_gqa"):
         assert harnesses.lmms_gqa_match(said, truth) == bool(right), (said, truth)
