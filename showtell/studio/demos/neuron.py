@@ -21,7 +21,7 @@ from showtell.images.receptive_field import (
 from showtell.studio.series.bounds import one_of, stepped
 from showtell.studio.series.demo import Demo
 from showtell.studio.series.palette import sequential
-from showtell.studio.series.scene import Bars, Line, Lines, Raster, Scene
+from showtell.studio.series.scene import Line, Lines, Raster, Scene
 from showtell.studio.series.tools import Tools
 
 SIDE, DEEPEST, SEEDS, WIDTH = 96, 10, 3, 4
@@ -31,8 +31,8 @@ NETWORKS = {"equal": "equal weights", "random": "random weights, ReLU", "tower":
 @dataclass(frozen=True)
 class State:
     network: str = one_of("equal", NETWORKS, label="Network")
-    depth: int = stepped(8, low=1, high=DEEPEST, step=1, label="Layers (blocks of the tower)")
-    kernel: int = one_of(3, {"3": "3 × 3", "5": "5 × 5"}, label="Kernel", typed=int)
+    depth: int = stepped(10, low=1, high=DEEPEST, step=1, label="Layers (blocks of the tower)")
+    kernel: int = one_of(5, {"3": "3 × 3", "5": "5 × 5"}, label="Kernel", typed=int)
     dilation: int = one_of(1, {"1": "1", "2": "2"}, label="Dilation", typed=int)
 
 
@@ -45,7 +45,8 @@ class Neuron(Demo[State]):
         "theory allows with what lights up; then look through the tower."
     )
     claim = (
-        "Influence fills exactly the square r = 1 + L (k − 1) d; with equal weights its spread is d √(L (k² − 1) / 12)."
+        "In a stack of convolutions influence fills exactly the square r = 1 + L (k − 1) d; with equal weights its "
+        "spread is d √(L (k² − 1) / 12)."
     )
     state_type = State
 
@@ -61,8 +62,7 @@ class Neuron(Demo[State]):
                 Raster(
                     title="Influence of each pixel on the unit in the middle",
                     rgb=boxed(field, theory),
-                    note="brightness is the root of the influence; the frame is what theory allows",
-                    size="l",
+                    note="brightness is the root of the influence" + ("" if tower else "; framed: what theory allows"),
                 ),
                 Lines(
                     title="Influence along a line through it",
@@ -73,15 +73,8 @@ class Neuron(Demo[State]):
                     ],
                     x_name="pixel",
                     y_name="share",
+                    at=SIDE // 2,
                     low=0.0,
-                ),
-                Bars(
-                    title="Pixels, side by side",
-                    names=("allowed by theory", "two spreads wide"),
-                    values=(theory, 2 * spread(field)),
-                    unit=" px",
-                    concepts=("plain", "image"),
-                    size="q",
                 ),
                 Lines(
                     title="Spread of the influence with depth",
@@ -98,7 +91,6 @@ class Neuron(Demo[State]):
                     y_name="pixels",
                     at=depth,
                     low=0.0,
-                    size="l",
                 ),
             ),
             says=verdict(tower, theory, field),
