@@ -31,6 +31,8 @@ def words_of(found: Published, text: str) -> list[int]:
     """Ids of the text, or plain numbers for a checkpoint without tokenizer; both sides then take the same."""
     if found.tokenizer is not None:
         return found.tokenizer.encode(text)
+    if found.kind == "vision encoder":
+        return []
     model: Any = found.model
     text_model = model.text if found.kind == "dual encoder" else getattr(model, "decoder", model)
     return plain_ids(getattr(text_model.config, "vocab_size", 1))

@@ -1,6 +1,7 @@
 """Our side: the stages of a `Published` checkpoint."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +54,8 @@ def channels_first(pixels: np.ndarray) -> Tensor:
 
 def run(found: Published, decoded: Picture, seen: Stages, text_ids: Sequence[int]) -> Stages:
     """The model once."""
-    model, ids = found.model, torch.tensor([list(text_ids)])
+    model: Any = found.model
+    ids = torch.tensor([list(text_ids)])
     if found.sight is not None:
         image = [model.image_token_id] * found.sight.layouts([decoded.frame])[0].tokens
         ids = torch.tensor([[*image, *text_ids]])

@@ -22,7 +22,9 @@ from showtell.images.decode import decode
 from showtell.images.fixed import FixedProcessor
 from showtell.instruct.published import Published
 from showtell.load import families
+from showtell.text.chat import Place, Turn
 from showtell.text.decoder import Decoder
+from showtell.text.sampling import SamplingConfig
 from showtell.text.tokenizer import train_tokenizer
 from showtell.vision.classifier import VisionClassifier
 from showtell.vision.vit import VisionTransformer
@@ -140,6 +142,53 @@ def test_a_vision_language_model_counts_its_pictures(saved: dict[str, Path]) -> 
     assert model.card["image tokens"] == {"640 x 480": 16, "1024 x 1024": 16, "480 x 1920": 16}
     with pytest.raises(ConfigError, match="no pictures"):
         open_published(saved["llama"]).layout(Frame(8, 8))
+
+
+def test_a_published_chat_model_is_asked_in_its_own_format(saved: dict[str, Path], tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = open_published(saved["llama"])
+    assert model.tokenizer is not None
+    sampling = SamplingConfig(max_tokens=8)
+    ids = model.speaking().prompt([Turn("user", ("what is <|im_end|> this?",))])
+    assert ids.count(model.tokenizer.id("<|im_end|>")) == 1, "what a user types is text"
+    reference = AutoModelForCausalLM.from_pretrained(saved["llama"])
+    stop = model.tokenizer.id("<|im_end|>")
+    theirs = reference.generate(torch.tensor([ids]), max_new_tokens=8, do_sample=False, eos_token_id=stop)[0]
+    wanted = [id for id in theirs[len(ids) :].tolist() if id != stop]
+    assert model.ask(None, "what is <|im_end|> this?", sampling).answer == model.tokenizer.decode(wanted).strip()
+    with pytest.raises(ConfigError, match="no pictures"):
+        model.ask(np.zeros((9, 9, 3), np.uint8), "what is this?")
+    with pytest.raises(ConfigError, match="without tokenizer.json"):
+        open_published(saved["clip"]).ask(None, "what is this?")
+
+
+def test_a_published_vision_language_model_is_asked_about_pictures(saved: dict[str, Path], tmp_path: Path) -> None:
+    from transformers import AutoModelForImageTextToText
+
+    folder = shutil.copytree(saved["llava"], tmp_path / "copy")
+    train_tokenizer(["what is this? a dog"] * 3, 320, ("<|im_start|>", "<|im_end|>", "<extra>", "<image>")).save(
+        folder / "tokenizer.json"
+    )
+    (folder / "chat_template.jinja").write_text(CHATML)
+    model = open_published(folder)
+    assert model.tokenizer is not None and model.tokenizer.id("<image>") == 3
+    pictures = [np.random.default_rng(seed).integers(0, 256, (31, 40, 3), dtype=np.uint8) for seed in (1, 2)]
+    speaking = model.speaking()
+    frames = [Frame(40, 31)] * 2
+    assert model.sight is not None
+    ids = speaking.prompt([Turn("user", (Place(0), Place(1), "<image>?"))], model.sight.layouts(frames))
+    assert ids.count(3) == 32, "two pictures of 16 words each; the typed <image> is text"
+    reference = AutoModelForImageTextToText.from_pretrained(folder)
+    seen = torch.stack([model.processor(decode(picture)).pixels for picture in pictures])  # type: ignore[misc, union-attr]
+    stop = model.tokenizer.id("<|im_end|>")
+    theirs = reference.generate(
+        input_ids=torch.tensor([ids]), pixel_values=seen, max_new_tokens=8, do_sample=False, eos_token_id=stop,
+        suppress_tokens=[3],
+    )[0]  # fmt: skip
+    wanted = [id for id in theirs[len(ids) :].tolist() if id != stop]
+    sampling = SamplingConfig(max_tokens=8)
+    assert model.ask(pictures, "<image>?", sampling).answer == model.tokenizer.decode(wanted).strip()
 
 
 def test_the_newest_layout_keeps_the_processor_inside_another_file(saved: dict[str, Path], tmp_path: Path) -> None:

@@ -15,13 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from showtell.cli import console
-from showtell.cli.options import Json, Model, PicturePath, answering
+from showtell.cli.options import Json, Model, PicturePath, asked
 from showtell.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from showtell.images.decode import Picture
     from showtell.instruct.answer import Answer
     from showtell.instruct.assistant import Assistant
+    from showtell.instruct.published import Published
 
 MOST_WORDS = 200
 DRAWN_FORMATS = (".png", ".jpg", ".jpeg", ".webp")
@@ -86,7 +87,7 @@ def _answer(
     model: str,
     draw: Path | None,
     as_json: bool,
-    ask_model: Callable[["Assistant", "Picture"], "Answer"],
+    ask_model: Callable[["Assistant | Published", "Picture"], "Answer"],
 ) -> int:
     if not paths:
         raise ConfigError("no picture was given; name at least one picture file")
@@ -97,7 +98,7 @@ def _answer(
     pictures = [decode(path) for path in paths]
     from showtell.load import load
 
-    assistant = answering(load(model))
+    assistant = asked(load(model))
     for path, picture in zip(paths, pictures, strict=True):
         answer = ask_model(assistant, picture)
         if draw is not None:

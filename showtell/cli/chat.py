@@ -9,12 +9,13 @@ Each question stands on its own: the pocket model was taught with one question a
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from rich.text import Text
 
 from showtell.cli import console
 from showtell.cli.answers import checked, show
-from showtell.cli.options import Json, Model, PicturePath, answering
+from showtell.cli.options import Json, Model, PicturePath, asked
 from showtell.core.errors import ShowtellError
 
 QUIT = ("/quit", "/exit", "/q")
@@ -27,7 +28,7 @@ def chat(picture: PicturePath, /, model: Model = "pocket", json: Json = False) -
     seen = decode(picture)
     from showtell.load import load
 
-    assistant = answering(load(model))
+    assistant: Any = asked(load(model))
     state = assistant.encode(seen)
     refused = 0
     for number, question in enumerate(_questions(interactive=sys.stdin.isatty() and not json)):

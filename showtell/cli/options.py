@@ -22,6 +22,15 @@ Model = Annotated[
 PicturePath = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE", help="A picture file.")]
 
 
+def asked(model: "Assistant | Published") -> "Assistant | Published":
+    """`model`, for a command that asks in words; raises ConfigError for one that cannot be asked."""
+    from showtell.instruct.published import Published
+
+    if isinstance(model, Published):
+        model.speaking()
+    return model
+
+
 def answering(model: "Assistant | Published") -> "Assistant":
     """`model`, for a command that asks it questions; raises ConfigError for one that is opened but not asked here."""
     from showtell.instruct.published import Published

@@ -9,7 +9,7 @@ What a folder does not hold is None here: a bare tower has no tokenizer, a langu
 there are is `load.py`'s table; our own models, with boxes and their own template, are `instruct/bundle.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +23,13 @@ from showtell.core.geometry import Frame
 from showtell.core.hf_folder import read_json
 from showtell.fusion.image_plan import ImageLayout
 from showtell.fusion.sight import Sight
+from showtell.images.decode import Picture, Source, decode
 from showtell.images.eval_transforms import processor_from_open_clip, processor_from_timm
 from showtell.images.families import AnyProcessor, processor_from_hf
+from showtell.instruct.answer import Answer
+from showtell.instruct.published_chat import Speaking
 from showtell.text.chat import ChatFormat
+from showtell.text.sampling import SamplingConfig
 from showtell.text.tokenizer import Tokenizer
 
 Kind = Literal["vision encoder", "dual encoder", "language model", "vision-language model"]
@@ -60,6 +64,38 @@ class Published:
         if self.sight is None:
             raise ConfigError(f"{self.name}: a {self.kind} ({self.family}) reads no pictures among its words")
         return self.sight.layouts([frame])[0]
+
+    def speaking(self) -> Speaking:
+        """What is needed to talk to it; raises ConfigError naming the part the checkpoint lacks."""
+        if self.tokenizer is None or self.chat is None:
+            lacks = "tokenizer.json" if self.tokenizer is None else "a chat template that is known here"
+            raise ConfigError(f"{self.name}: a {self.kind} ({self.family}) without {lacks} cannot be asked")
+        return Speaking(self.model, self.tokenizer, self.chat, self.sight)
+
+    def encode(self, image: Source | Picture) -> Picture:
+        """The decoded picture; published models look at it again with each question."""
+        return image if isinstance(image, Picture) else decode(image)
+
+    def ask(
+        self,
+        image: Source | Picture | Sequence[Source | Picture] | None,
+        question: str,
+        sampling: SamplingConfig = SamplingConfig(),
+    ) -> Answer:
+        """The model's answer in words, to a question about a picture, several (a list) or none.
+
+        Raises ConfigError for a checkpoint that cannot be asked, or shown pictures.
+        """
+        images: Sequence[Any] = image if isinstance(image, list | tuple) else () if image is None else (image,)
+        return self.speaking().answer(question, [self.encode(one) for one in images], self.name, sampling)
+
+    def caption(self, image: Source | Picture) -> Answer:
+        """A sentence about the picture."""
+        return self.ask(image, "Describe the picture in one sentence.")
+
+    def ground(self, image: Source | Picture, phrase: str) -> Answer:
+        """Refused: each family writes boxes in its own way, and none is read here yet."""
+        raise ConfigError(f"{self.name}: boxes of a {self.family} are not read here; ask it in words instead")
 
     @property
     def card(self) -> dict[str, Any]:

@@ -1,0 +1,130 @@
+"""A question to a published model: its own chat format, its own picture words, greedy or sampled text back.
+
+    question, pictures ──chat format──► ids   ... <|im_start|>user\\n [64 x image] what is this? <|im_end|> ...
+    pictures ──sight──► image tokens ──┐
+    ids ────────────────────────────────┴─► decoder ─► text until the format's stop token
+
+What a user typed never becomes a control token (`text/tokenizer.py`), `<image>` included. The words around image tokens
+(`<fake_token_around_image><row_1_col_1>`) are the checkpoint's control tokens, left out where the chat format writes
+them itself. Boxes in answers are text here; reading them is each family's own convention.
+"""
+
+import math
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from showtell.core.errors import ConfigError
+from showtell.core.geometry import Frame
+from showtell.fusion.image_plan import ImageLayout
+from showtell.fusion.reader import Reader
+from showtell.fusion.sight import Sight
+from showtell.images.decode import Picture
+from showtell.images.view import ViewTransform
+from showtell.instruct.answer import Answer, AnswerToken
+from showtell.text.chat import ChatFormat, Place, Turn, render
+from showtell.text.decoder import Decoder
+from showtell.text.generate import Generated, generate
+from showtell.text.sampling import SamplingConfig
+from showtell.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class Speaking:
+    """The parts of a checkpoint that can be talked to.
+
+    model: a decoder, or a model that reads pictures among its words.
+    sight: how it sees; None for a decoder.
+    """
+
+    model: nn.Module
+    tokenizer: Tokenizer
+    chat: ChatFormat
+    sight: Sight | None
+
+    def prompt(self, turns: Sequence[Turn], layouts: Sequence[ImageLayout] = ()) -> list[int]:
+        """Ids of the conversation, ending where the model is to answer."""
+        pictures = [self.picture_ids(layout) for layout in layouts]
+        return render(self.chat, self.tokenizer, turns, pictures, prompt=True).ids
+
+    def picture_ids(self, layout: ImageLayout) -> list[int]:
+        """Image tokens and the words between them; words that the chat format writes itself are left out."""
+        assert isinstance(self.model, Reader)
+        ids: list[int] = []
+        for piece in layout.pieces:
+            written = bool(piece.before) and piece.before in self.chat.picture
+            ids += [] if written else self.markup(piece.before)
+            ids += [self.model.image_token_id] * piece.tokens
+        return ids if layout.after in self.chat.picture else ids + self.markup(layout.after)
+
+    def markup(self, text: str) -> list[int]:
+        """Ids of a checkpoint's own words, in which names of control tokens are those tokens."""
+        names = sorted(self.tokenizer.control, key=len, reverse=True)
+        parts = re.split("(" + "|".join(map(re.escape, names)) + ")", text) if names else [text]
+        ids: list[int] = []
+        for part in filter(None, parts):
+            ids += [self.tokenizer.control[part]] if part in self.tokenizer.control else self.tokenizer.encode(part)
+        return ids
+
+    @torch.no_grad()
+    def reply(
+        self, turns: Sequence[Turn], pictures: Sequence[Picture] = (), sampling: SamplingConfig = SamplingConfig()
+    ) -> Generated:
+        """What the model writes next.
+
+        Raises ConfigError when pictures are shown to a model that has no sight.
+        """
+        stop = self.tokenizer.id(self.chat.stop)
+        if self.sight is None or not pictures:
+            if pictures:
+                raise ConfigError("this model reads no pictures; ask it in words alone")
+            decoder = self.model if isinstance(self.model, Decoder) else self.model.decoder
+            assert isinstance(decoder, Decoder)
+            ids = torch.tensor([self.prompt(turns)])
+            return generate(decoder, decoder.embed(ids), torch.ones_like(ids).bool(), sampling, stop_id=stop)[0]
+        assert isinstance(self.model, Reader)
+        frames = [picture.frame for picture in pictures]
+        ids = torch.tensor([self.prompt(turns, self.sight.layouts(frames))])
+        valid = torch.ones_like(ids).bool()
+        reading = self.sight.reading(ids, valid, frames)
+        return generate(
+            self.model.decoder,
+            self.model.embed(self.sight.see(pictures), ids),
+            valid,
+            sampling,
+            stop_id=stop,
+            forbidden=(self.model.image_token_id,),
+            positions=reading.positions,
+            mask=reading.mask,
+            unwindowed=reading.unwindowed,
+        )[0]
+
+    def answer(
+        self, question: str, pictures: Sequence[Picture], name: str, sampling: SamplingConfig = SamplingConfig()
+    ) -> Answer:
+        """The answer to one question about these pictures, in words; `name` is what the model is called."""
+        turn = Turn("user", (*(Place(number) for number in range(len(pictures))), question))
+        start = time.perf_counter()
+        said = self.reply([turn], pictures, sampling)
+        pieces = self.tokenizer.pieces(said.ids)
+        return Answer(
+            answer=self.tokenizer.decode(said.ids).strip(),
+            boxes=(),
+            points=(),
+            confidence=sureness(said),
+            model=name,
+            timings={"generate": time.perf_counter() - start},
+            tokens=tuple(AnswerToken(piece, p) for piece, p in zip(pieces, said.probabilities, strict=True)),
+            grid=(0, 0),
+            view=ViewTransform.identity(pictures[0].frame if pictures else Frame(1, 1)),
+        )
+
+
+def sureness(said: Generated) -> float:
+    """Geometric mean of the tokens' probabilities, the end included."""
+    probabilities = [*said.probabilities, said.stop_probability]
+    return math.exp(sum(math.log(max(p, 1e-12)) for p in probabilities) / len(probabilities))
