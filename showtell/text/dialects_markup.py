@@ -123,7 +123,7 @@ class MolmoDialect:
 class MoondreamBins:
     """Moondream 2's heads: two bins for a centre or point, two for a size; no text.
 
-    A centre's bin b is b / 1024, a size's 2^(10 b / 1023 - 10): steps of 0.7 percent, from a thousandth to the whole side.
+    A centre's bin b is b / 1024, a size's 2^(10 b / 1023 - 10): steps of 0.7 percent, from 1/1024 to the whole side.
     """
 
     bins: int = 1024

@@ -17,6 +17,8 @@ from functools import cached_property
 from showtell.core.geometry import Frame
 from showtell.text.axis import NUMBER, UNFINISHED, Axis, Found, Labelled, Reading, Refused, reading
 
+SPACE = r"\s{0,9}"  # bounded, or a page of spaces would take minutes
+
 
 @dataclass(frozen=True)
 class NumbersDialect:
@@ -91,16 +93,18 @@ class NumbersDialect:
     def _item(self) -> re.Pattern[str]:
         box, point = (_pattern(form, NUMBER) if form else r"(?!)" for form in (self.box, self.point))
         before = _pattern(self.label, "(?P<label>[^<]{0,200})") if self._has_label else ""
-        ending = re.escape(self.closing)
+        opening = re.escape(self.opening) + SPACE if self.opening else ""
+        closing = SPACE + re.escape(self.closing) if self.closing else ""
+        bare = self.box.endswith("{}")  # no bracket of its own: only what follows tells that the last number is whole
         if self.between:
-            mark = rf"\s*{re.escape(self.between)}\s*"
-            ending = rf"(?:{ending}|(?={mark}))" if self.box.endswith("{}") else rf"(?:{ending})?"
-            shapes = rf"(?P<shapes>(?:{box}|{point})(?:{mark}(?:{box}|{point}))*)\s*{ending}"
+            mark = SPACE + re.escape(self.between) + SPACE
+            ending = rf"(?:{closing}|(?={mark}))" if bare else rf"(?:{closing})?"
+            shapes = rf"(?P<shapes>(?:{box}|{point})(?:{mark}(?:{box}|{point}))*){ending}"
         else:
-            # A box that ends with its own bracket needs no closing mark; a point does, or it may be half of a box.
-            whole = rf"{box}(?=\s*{ending})" if self.box.endswith("{}") else box
-            shapes = rf"(?P<shapes>{whole}|{point}(?=\s*{ending}))\s*(?:{ending})?"
-        return re.compile(rf"(?:{before})?{re.escape(self.opening)}\s*{shapes}")
+            whole = rf"{box}(?={closing})" if bare else box
+            # A point needs its closing mark even so: it may be the first half of a box.
+            shapes = rf"(?P<shapes>{whole}|{point}(?={closing}))(?:{closing})?"
+        return re.compile(rf"(?:{before})?{opening}{shapes}")
 
     @cached_property
     def _sign(self) -> re.Pattern[str]:
@@ -108,10 +112,10 @@ class NumbersDialect:
         if len(self.opening) > 1:
             return re.compile(re.escape(self.opening))
         bracket = re.escape(self.opening or (self.box or self.point)[0])
-        return re.compile(rf"{bracket}\s*(?=-?\d|\Z)")
+        return re.compile(rf"{bracket}{SPACE}(?=-?\d|\Z)")
 
 
 def _pattern(form: str, number: str) -> str:
     """The regular expression of a form; a comma may have space after it, or not."""
-    pieces = [re.escape(piece).replace(r",\ ", ",").replace(",", r"\s*,\s*") for piece in form.split("{}")]
+    pieces = [re.escape(piece).replace(r",\ ", ",").replace(",", f"{SPACE},{SPACE}") for piece in form.split("{}")]
     return number.join(pieces)
