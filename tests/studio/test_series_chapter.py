@@ -29,6 +29,8 @@ def test_a_chapter_builds_and_its_figures_exist(path: Path) -> None:
     assert MARK.findall(chapter.html) == list(chapter.demos)
     assert all(BY_NAME[name].number[0] == path.name[1] for name in chapter.demos)
     assert "{{" not in chapter.html and "—" not in chapter.html.split("<h2")[0]
+    order = [BY_NAME[name].number for name in chapter.demos]
+    assert order == sorted(order), "figures are numbered in reading order"
     anchors = [heading.anchor for heading in chapter.contents]
     assert len(set(anchors)) == len(anchors) and not set(anchors) & set(BY_NAME)
 
