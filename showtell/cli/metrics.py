@@ -4,9 +4,9 @@
     showtell metrics diff vqa answers.jsonl      one answer a line: {"prediction": "Yes", "answers": ["yes", ...]}
 
 Fields beside "prediction": `answers` (vqa, textvqa, anls), `answer` (chartqa, pope, gqa), `answer` and `options`
-(scienceqa, mmmu), `box`, `size` and `convention` (refcoco: the name under which `text/dialects.py` knows how the
-model writes boxes). With "image" in the rows, the difference of each definition from the official one comes with an
-interval clustered by picture. Not here: the scores (`metrics/`).
+(scienceqa, mmmu), `box`, `size` and `convention` (refcoco, screenspot: the name under which `text/dialects.py` knows
+how the model writes boxes). With "image" in the rows, the difference of each definition from the official one comes
+with an interval clustered by picture. Not here: the scores (`metrics/`).
 """
 
 import json as json_format
@@ -23,9 +23,11 @@ from showtell.cli.options import Json
 from showtell.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from showtell.core.geometry import Box, Point
     from showtell.metrics.departures import Definition, Metric
 
 SHOWN = 12
+BOX_FIELDS: dict[str, type | tuple[type, ...]] = {"prediction": str, "box": list, "size": list, "convention": str}
 
 
 def metrics(
@@ -111,7 +113,7 @@ def _show(
 def _known() -> dict[str, "Metric"]:
     from showtell.metrics.departures import METRICS
 
-    return METRICS | {"refcoco": _refcoco()}
+    return METRICS | {"refcoco": _refcoco(), "screenspot": _screenspot()}
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -134,36 +136,41 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def _shapes(row: Mapping[str, Any]) -> "tuple[Box | Point | None, Box]":
+    """What the answer of a row says, read by the convention the row names, and the true box."""
+    from showtell.core.geometry import Box, Frame
+    from showtell.text.dialects import DIALECTS
+
+    if row["convention"] not in DIALECTS:
+        raise ValueError(f"{row['convention']} is no known convention; known are {', '.join(DIALECTS)}")
+    (x1, y1, x2, y2), frame = row["box"], Frame(*row["size"])
+    read = DIALECTS[row["convention"]].read(row["prediction"], frame).found
+    return next((one.shape for one in read), None), Box(x1, y1, x2, y2, frame)
+
+
 def _refcoco() -> "Metric":
     """Acc@0.5 of answers that are text: read by the convention that the row names, or as the harnesses read them."""
-    from showtell.core.geometry import Box, Frame
+    from showtell.core.geometry import Box
     from showtell.metrics.boxes import box_hit, mdetr_hit, shikra_hit
     from showtell.metrics.departures import Metric, each
     from showtell.metrics.harnesses import kit_refcoco_iou, lmms_refcoco_iou
-    from showtell.text.dialects import DIALECTS
-
-    def truth(row: Mapping[str, Any]) -> Box:
-        x1, y1, x2, y2 = row["box"]
-        return Box(x1, y1, x2, y2, Frame(*row["size"]))
-
-    def said(row: Mapping[str, Any]) -> Box | None:
-        if row["convention"] not in DIALECTS:
-            raise ValueError(f"{row['convention']} is no known convention; known are {', '.join(DIALECTS)}")
-        read = DIALECTS[row["convention"]].read(row["prediction"], Frame(*row["size"])).found
-        return next((one.shape for one in read if isinstance(one.shape, Box)), None)
 
     def hit(rule: Callable[[Box | None, Box], bool]) -> "Definition":
-        return each(lambda row: rule(said(row), truth(row)))
+        def score(row: Mapping[str, Any]) -> float:
+            said, truth = _shapes(row)
+            return rule(said if isinstance(said, Box) else None, truth)
+
+        return each(score)
 
     size = [640, 480]
     box = [300, 200, 420, 360]
     return Metric(
-        {"prediction": str, "box": list, "size": list, "convention": str},
+        BOX_FIELDS,
         {
             "official": hit(box_hit),
             "shikra (> 0.5)": hit(shikra_hit),
             "mdetr (giou)": hit(mdetr_hit),
-            "lmms-eval": each(lambda row: lmms_refcoco_iou(row["prediction"], truth(row).unit) >= 0.5),
+            "lmms-eval": each(lambda row: lmms_refcoco_iou(row["prediction"], _shapes(row)[1].unit) >= 0.5),
             "vlmevalkit": each(lambda row: kit_refcoco_iou(row["prediction"], tuple(row["box"]), *row["size"]) >= 0.5),
         },
         [
@@ -171,5 +178,35 @@ def _refcoco() -> "Metric":
             {"prediction": "[0.51, 0.47, 0.69, 0.80]", "box": box, "size": size, "convention": "showui"},
             {"prediction": "[0.00, 0.00, 0.10, 0.05]", "box": [0, 0, 64, 48], "size": size, "convention": "showui"},
             {"prediction": "[[469,417,656,750]]", "box": box, "size": size, "convention": "cogagent"},
+        ],
+    )
+
+
+def _screenspot() -> "Metric":
+    """Clicks: SeeClick's reading of any text, a reading by the named convention, and lmms-eval's boxes."""
+    from showtell.core.geometry import Box
+    from showtell.metrics.boxes import pointing_hit
+    from showtell.metrics.departures import Metric, each
+    from showtell.metrics.harnesses import lmms_screenspot_hit
+    from showtell.metrics.screens import official_click
+
+    def clean(row: Mapping[str, Any]) -> float:
+        said, truth = _shapes(row)
+        return pointing_hit(said.center if isinstance(said, Box) else said, truth)
+
+    size = [1000, 500]
+    box = [100, 100, 200, 150]
+    return Metric(
+        BOX_FIELDS,
+        {
+            "official": each(lambda row: official_click(row["prediction"], _shapes(row)[1])),
+            "clean": each(clean),
+            "lmms-eval": each(lambda row: lmms_screenspot_hit(row["prediction"], _shapes(row)[1].unit)),
+        },
+        [
+            {"prediction": "(0.15,0.25)", "box": box, "size": size, "convention": "seeclick"},
+            {"prediction": "step 1: [0.15, 0.25]", "box": box, "size": size, "convention": "showui"},
+            {"prediction": '[{"point_2d": [150, 250]}]', "box": box, "size": size, "convention": "qwen3-vl"},
+            {"prediction": '[{"bbox_2d": [100, 100, 200, 150]}]', "box": box, "size": size, "convention": "qwen2.5-vl"},
         ],
     )

@@ -6,6 +6,7 @@
     mmmu       also "A " inside a word ("USA "), also "A."         a lone letter near the end or one option; else asks
     gqa        ignores case and every punctuation mark             -
     refcoco    first [a, b, c, d], as fractions; else all zeros    guesses the space from the largest number
+    screenspot boxes only; divides by 1000 if a number is above 1  -
 
 These are restated from what the harnesses compute and held to it by golden vectors, so that `showtell metrics diff`
 can say by how much a published number moves. None of them is a recommendation. Boxes are xyxy: pixels of the picture
@@ -27,6 +28,7 @@ from showtell.metrics.vqa_words import (
 
 KIT_PERIOD = re.compile(r"(?<!\d)\.(?!\d)")
 FOUR = re.compile(r"\[\s*" + r",\s*".join([r"(-?\d+(?:\.\d+)?)"] * 4) + r"\s*\]")
+FOUR_IN_ANY = re.compile(r"[\[(]\s*" + r",\s*".join([r"(-?\d+(?:\.\d+)?)"] * 4) + r"\s*[\])]")
 KIT_NUMBER = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
 KIT_FOUR = re.compile(r"\[\s*" + r"(?:\s*,\s*|\s+)".join([f"({KIT_NUMBER})"] * 4) + r"\s*\]")
 KIT_SPACED = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
@@ -122,6 +124,16 @@ def lmms_refcoco_iou(text: str, truth: Corners) -> float:
     match = FOUR.search(text)
     said = tuple(float(number) for number in match.groups()) if match else (0.0, 0.0, 0.0, 0.0)
     return _signed_iou(truth, said)  # type: ignore[arg-type]
+
+
+def lmms_screenspot_hit(text: str, truth: Corners) -> bool:
+    """lmms-eval's ScreenSpot: the middle of the first box of four numbers, by 1000 if one is above 1; no points."""
+    match = FOUR_IN_ANY.search(text)
+    said = [float(number) for number in match.groups()] if match else [0.0] * 4
+    if max(said) > 1:
+        said = [number / 1000 for number in said]
+    x, y = (said[0] + said[2]) / 2, (said[1] + said[3]) / 2
+    return truth[0] <= x <= truth[2] and truth[1] <= y <= truth[3]
 
 
 def kit_refcoco_iou(text: str, truth: Corners, width: float, height: float) -> float:

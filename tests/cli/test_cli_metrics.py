@@ -12,7 +12,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
-@pytest.mark.parametrize("metric", ["vqa", "pope", "mmmu", "refcoco"])
+@pytest.mark.parametrize("metric", ["vqa", "pope", "mmmu", "refcoco", "screenspot"])
 def test_the_probes_of_a_metric_depart(metric: str, capsys: pytest.CaptureFixture[str]):
     assert main(["metrics", "diff", metric, "--json"]) == 0
     report = said(capsys)

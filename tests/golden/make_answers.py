@@ -341,6 +341,27 @@ def harness_boxes(rng: random.Random) -> list[Any]:
     return rows
 
 
+def harness_clicks(rng: random.Random) -> list[Any]:
+    """lmms-eval's Center_ACC of ScreenSpot; the true boxes are fractions."""
+    names = {"re": importlib.import_module("re")}
+    file = in_package(LMMS + "screenspot/utils_rec.py")
+    lmms = functions(file, "parse_float_sequence_within", "compute_center_accuracy", **names)
+    rows = []
+    for _ in range(600):
+        x, y = rng.random() * 0.8, rng.random() * 0.8
+        truth = [round(n, 3) for n in (x, y, x + rng.random() * 0.2, y + rng.random() * 0.2)]
+        scale = rng.choice([1, 1000, 640])
+        numbers = [n * scale * rng.choice([1, 1, 1.05]) for n in truth]
+        form = rng.choice(
+            ["[{}, {}, {}, {}]", "({},{},{},{})", "({}, {})", "at [{}, {}, {}, {}) ok", "none", "[{} {} {} {}]"]
+        )
+        text = form.format(*(f"{n:.2f}" if scale == 1 else f"{n:.0f}" for n in numbers))
+        rows.append(
+            [text, truth, int(lmms["compute_center_accuracy"](truth, lmms["parse_float_sequence_within"](text)))]
+        )
+    return rows
+
+
 def harness_gqa(rng: random.Random) -> list[Any]:
     numpy = importlib.import_module("numpy")
     names = {"np": numpy, "string": importlib.import_module("string"), "re": importlib.import_module("re")}
@@ -386,6 +407,7 @@ def main() -> None:
         "open_answers": open_answers,
     }
     harnesses = {"harness_boxes": harness_boxes, "harness_gqa": harness_gqa, "harness_choices": harness_choices}
+    harnesses["harness_clicks"] = harness_clicks
     for name, make in {**makers, "clicks": clicks, "error_rates": error_rates, **harnesses}.items():
         save(name, make(rng))
 

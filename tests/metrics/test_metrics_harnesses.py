@@ -59,6 +59,13 @@ def test_refcoco_of_both_harnesses():
         assert harnesses.kit_refcoco_iou(text, tuple(box), width, height) == pytest.approx(kit, abs=1e-9), text
 
 
+def test_screenspot_of_lmms_eval():
+    rows = golden("harness_clicks")
+    for text, truth, right in rows:
+        assert harnesses.lmms_screenspot_hit(text, tuple(truth)) == bool(right), text
+    assert 0.1 < sum(row[2] for row in rows) / len(rows) < 0.9
+
+
 def test_a_perfect_box_in_pixels_is_taken_for_thousandths():
     box = (300.0, 200.0, 420.0, 360.0)
     assert harnesses.kit_refcoco_iou("[300, 200, 420, 360]", box, 640, 480) < 0.2
