@@ -24,7 +24,7 @@ The tokens are fractions of a frame that they do not name; whoever decodes says 
 square, the square; `images/view.py` then maps the shape to the original picture). Sequences that are no shape are
 reported, never repaired: three tokens may be a box cut short or a point and a half, and nobody can tell which.
 
-Not here: the conventions of other model families, and the text around the tokens.
+Not here: the conventions of other model families (`dialects.py`), and the text around the tokens.
 """
 
 import math
