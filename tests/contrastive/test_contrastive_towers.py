@@ -1,7 +1,12 @@
 """The text tower and the pair, by themselves: which token speaks, what padding does, what is refused."""
 
+import re
+import string
+
 import pytest
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from showtell.contrastive.dual_encoder import DualEncoder, DualEncoderConfig
 from showtell.contrastive.siglip import canonicalize, lowercase
@@ -60,3 +65,12 @@ def test_a_list_of_patches_is_row_by_row_with_colours_innermost() -> None:
     assert torch.equal(listed.patches[0, 4], picture[:, 2:4, 2:4].permute(1, 2, 0).flatten())
     with pytest.raises(ConfigError, match="2 x 3 patches does not fit into a list of 5"):
         patch_list([picture], patch_size=2, length=5)
+
+
+@given(st.text(max_size=40))
+@example('  A "photo" of\ta DOG\u00a0-- \x1c\u2003 d\u2019or\u00c9!... ')
+def test_a_canonical_caption_is_the_field_s_definition_of_one(caption: str) -> None:
+    """Lower case, ASCII punctuation out, white space to single spaces: big_vision's and the reference's three steps."""
+    bare = caption.lower().translate(str.maketrans("", "", string.punctuation))
+    assert canonicalize(caption) == re.sub(r"\s+", " ", bare).strip()
+    assert canonicalize(canonicalize(caption)) == canonicalize(caption)

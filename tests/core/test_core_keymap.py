@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from showtell.core.errors import CheckpointError
 from showtell.core.keymap import Squeezed, Transposed, map_keys, prefixed, unmap_keys, without_prefix
@@ -81,3 +83,16 @@ def test_a_part_of_a_larger_model_uses_the_same_table() -> None:
     }
     assert set(without_prefix({"vision.a": torch.zeros(1), "text.b": torch.zeros(1)}, "vision.")) == {"a"}
     assert set(without_prefix({"a": torch.zeros(1)}, "vision.")) == {"a"}
+
+
+@given(layers=st.integers(1, 12), fused=st.integers(1, 4), rows=st.integers(1, 3), seed=st.integers(0, 99))
+def test_any_checkpoint_comes_back_as_it_was(layers: int, fused: int, rows: int, seed: int) -> None:
+    """Whatever the number of layers and of parts that are fused; layer 1 is not mistaken for layer 11."""
+    generator = torch.Generator().manual_seed(seed)
+    table = {"l.{}.fused": tuple(f"blocks.{{}}.part{i}" for i in range(fused)), "l.{}.w": Transposed("blocks.{}.w")}
+    start = {f"l.{i}.fused.weight": torch.randn(fused * rows, 2, generator=generator) for i in range(layers)}
+    start |= {f"l.{i}.w": torch.randn(rows, 2, generator=generator) for i in range(layers)}
+    wanted = {f"blocks.{i}.part{j}.weight" for i in range(layers) for j in range(fused)}
+    mapped = map_keys(start, table, wanted | {f"blocks.{i}.w" for i in range(layers)})
+    back = unmap_keys(mapped, table)
+    assert set(back) == set(start) and all(torch.equal(back[name], tensor) for name, tensor in start.items())
