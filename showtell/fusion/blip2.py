@@ -120,10 +120,10 @@ def tower_from_hf(data: Mapping[str, Any]) -> ViTConfig:
     return ViTConfig(
         image_size=sides(data, "image_size", 224),
         patch_size=side(data, "patch_size", 14),
-        dim=fields.integer("hidden_size", 1408),
-        depth=fields.integer("num_hidden_layers", 39),
-        heads=fields.integer("num_attention_heads", 16),
-        mlp_dim=fields.integer("intermediate_size", 6144),
+        dim=fields.size("hidden_size", 1408),
+        depth=fields.size("num_hidden_layers", 39),
+        heads=fields.size("num_attention_heads", 16),
+        mlp_dim=fields.size("intermediate_size", 6144),
         activation=fields.choice("hidden_act", ACTIVATIONS, "gelu"),
         norm_eps=fields.number("layer_norm_eps", 1e-6),
         class_token=True,
@@ -137,13 +137,13 @@ def qformer_from_hf(data: Mapping[str, Any], context_dim: int) -> QFormerConfig:
     fields.only("use_qformer_text_input", False)
     fields.only("encoder_hidden_size", context_dim)
     return QFormerConfig(
-        dim=fields.integer("hidden_size", 768),
-        depth=fields.integer("num_hidden_layers", 12),
-        heads=fields.integer("num_attention_heads", 12),
-        mlp_dim=fields.integer("intermediate_size", 3072),
-        queries=Fields(data).integer("num_query_tokens", 32),
+        dim=fields.size("hidden_size", 768),
+        depth=fields.size("num_hidden_layers", 12),
+        heads=fields.size("num_attention_heads", 12),
+        mlp_dim=fields.size("intermediate_size", 3072),
+        queries=Fields(data).size("num_query_tokens", 32),
         context_dim=context_dim,
-        cross_every=fields.integer("cross_attention_frequency", 2),
+        cross_every=fields.size("cross_attention_frequency", 2),
         activation=fields.choice("hidden_act", ACTIVATIONS, "gelu"),
         norm_eps=fields.number("layer_norm_eps", 1e-12),
     )

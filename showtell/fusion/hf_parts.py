@@ -77,7 +77,7 @@ def decoder_from_hf(data: Mapping[str, Any]) -> DecoderConfig:
     """
     inner = dict(Fields(data).inner("text_config").data)
     kind = inner.setdefault("model_type", "llama")
-    if kind not in DECODERS:
+    if not isinstance(kind, str) or kind not in DECODERS:
         raise ConfigError(f"text_config.model_type: {kind!r} is not supported; known here: {', '.join(DECODERS)}")
     if "tie_word_embeddings" in data:
         inner["tie_word_embeddings"] = bool(inner.get("tie_word_embeddings") or data["tie_word_embeddings"])

@@ -96,7 +96,7 @@ def config_from_hf(data: Mapping[str, Any]) -> CrossVLMConfig:
             qk_norm=fields.flag("qk_layer_norms", False),
             per_channel=fields.choice("alpha_type", {"vector": True, "float": False}, "float"),
         ),
-        every=fields.integer("cross_layer_interval", 1),
+        every=fields.size("cross_layer_interval", 1),
         decoder=decoder,
     )
 
@@ -112,10 +112,10 @@ def resampler_from_hf(data: Mapping[str, Any], dim: int) -> ResamplerConfig:
     fields = Fields(Fields(data).inner("perceiver_config").data, "perceiver_config.")
     return ResamplerConfig(
         dim=dim,
-        latents=fields.integer("resampler_n_latents", 64),
-        depth=fields.integer("resampler_depth", 6),
-        heads=fields.integer("resampler_n_heads", 16),
-        head_dim=fields.integer("resampler_head_dim", 96),
+        latents=fields.size("resampler_n_latents", 64),
+        depth=fields.size("resampler_depth", 6),
+        heads=fields.size("resampler_n_heads", 16),
+        head_dim=fields.size("resampler_head_dim", 96),
         mlp_dim=4 * dim,
         qk_norm=fields.flag("qk_layer_norms_perceiver", False),
     )
@@ -125,7 +125,7 @@ def decoder_from_hf(data: Mapping[str, Any]) -> DecoderConfig:
     """A Llama whose vocabulary ends with the added words."""
     fields = Fields(data)
     fields.choice("hidden_act", ACTIVATIONS, "silu")
-    words = fields.integer("vocab_size", 32_000) + fields.integer("additional_vocab_size", 0)
+    words = fields.size("vocab_size", 32_000) + fields.integer("additional_vocab_size", 0)
     sizes = {"hidden_size": 4096, "intermediate_size": 11_008, "num_hidden_layers": 32, "num_attention_heads": 32}
     return llama.config_from_hf({**sizes, **data, "vocab_size": words})
 

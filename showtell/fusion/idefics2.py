@@ -97,7 +97,9 @@ class Idefics2(Reader):
 
 def config_from_hf(data: Mapping[str, Any]) -> Idefics2Config:
     """The model that an Idefics2 `config.json` describes."""
-    decoder = decoder_from_hf({**data, "text_config": {"model_type": "mistral", **data.get("text_config", {})}})
+    decoder = decoder_from_hf(
+        {**data, "text_config": {"model_type": "mistral", **Fields(data).inner("text_config").data}}
+    )
     tower = {"patch_size": 32, **Fields(data).inner("vision_config").data, "vision_use_head": False}
     return Idefics2Config(
         vision=siglip.config_from_hf(tower),
@@ -110,14 +112,14 @@ def config_from_hf(data: Mapping[str, Any]) -> Idefics2Config:
 def resampler_from_hf(data: Mapping[str, Any], decoder: DecoderConfig) -> ResamplerConfig:
     """The perceiver that `perceiver_config` describes; where its width is not the decoder's, the decoder's counts."""
     fields = Fields(Fields(data).inner("perceiver_config").data, "perceiver_config.")
-    own = fields.integer("hidden_size", 4096) == decoder.dim
+    own = fields.size("hidden_size", 4096) == decoder.dim
     return ResamplerConfig(
         dim=decoder.dim,
-        latents=fields.integer("resampler_n_latents", 64),
-        depth=fields.integer("resampler_depth", 3),
-        heads=fields.integer("resampler_n_heads", 16),
-        kv_heads=fields.integer("num_key_value_heads", 4),
-        head_dim=fields.integer("resampler_head_dim", 96),
+        latents=fields.size("resampler_n_latents", 64),
+        depth=fields.size("resampler_depth", 3),
+        heads=fields.size("resampler_n_heads", 16),
+        kv_heads=fields.size("num_key_value_heads", 4),
+        head_dim=fields.size("resampler_head_dim", 96),
         mlp_dim=4 * decoder.dim,
         gated=True,
         activation=fields.choice("hidden_act", ACTIVATIONS, "silu"),

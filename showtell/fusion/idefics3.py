@@ -63,7 +63,7 @@ def config_from_hf(data: Mapping[str, Any]) -> PrefixVLMConfig:
     fields = Fields(data)
     return PrefixVLMConfig(
         vision=tower_from_hf(data),
-        connector=ConnectorConfig(kind="linear", bias=False, shuffle=fields.integer("scale_factor", 2)),
+        connector=ConnectorConfig(kind="linear", bias=False, shuffle=fields.size("scale_factor", 2)),
         decoder=decoder_from_hf(data),
         image_token_id=image_token(data, 128_257),
     )

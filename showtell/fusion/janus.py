@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from showtell.core.errors import ConfigError
 from showtell.core.hf_config import Fields
 from showtell.core.hf_folder import ACTIVATIONS, names_for_hf
 from showtell.core.keymap import KeyTable, Target, prefixed
@@ -44,7 +45,9 @@ def config_from_hf(data: Mapping[str, Any]) -> PrefixVLMConfig:
     fields = Fields(inner, "vision_config.")
     fields.only("attention_bias", True)
     fields.only("use_qk_norm", False)
-    width = int(fields.integer("hidden_size") * fields.number("mlp_ratio", 4.0))
+    width = int(fields.size("hidden_size") * fields.number("mlp_ratio", 4.0))
+    if width < 1:
+        raise ConfigError(f"vision_config.mlp_ratio: {fields.data['mlp_ratio']!r} leaves the MLP no width")
     decoder = decoder_from_hf({"tie_word_embeddings": True, **data})
     fields.only("depth", 2)
     fields.only("projection_dim", decoder.dim)

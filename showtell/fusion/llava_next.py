@@ -45,10 +45,13 @@ def grids_of(
 ) -> tuple[tuple[int, int], ...]:
     """(height, width) of every grid; ConfigError where one is not whole tiles of a square tower."""
     height, width = vision.image_size
-    grids = tuple((int(h), int(w)) for h, w in data.get("image_grid_pinpoints") or default)
-    if height != width or any(h % height or w % height for h, w in grids):
-        raise ConfigError(f"image_grid_pinpoints: {grids} are not all whole tiles of a tower of {height} x {width}")
-    return grids
+    named = data.get("image_grid_pinpoints") or default
+    pairs = isinstance(named, list | tuple) and all(isinstance(grid, list | tuple) and len(grid) == 2 for grid in named)
+    if not pairs or not all(isinstance(n, int) and n > 0 and n % height == 0 for grid in named for n in grid):
+        raise ConfigError(f"image_grid_pinpoints: {named!r} are not whole tiles, (height, width), of {height} pixels")
+    if height != width:
+        raise ConfigError(f"vision_config.image_size: tiles are square here, not {height} x {width}")
+    return tuple((h, w) for h, w in named)
 
 
 LLAVA_1_6_MISTRAL_7B = AnyResVLMConfig(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from showtell.core.attention import AttentionConfig
 from showtell.core.cross_attention import CrossAttention
+from showtell.core.errors import ConfigError
 from showtell.core.mlp import MLP, Activation, GatedMLP
 from showtell.core.norms import NormKind, make_norm
 
@@ -47,6 +48,10 @@ class ResamplerConfig:
     activation: Activation = "relu"
     norm: NormKind = "layer"
     norm_eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.heads % (self.kv_heads or self.heads):
+            raise ConfigError(f"{self.heads} query heads cannot share {self.kv_heads} key/value heads evenly")
 
 
 class ResamplerLayer(nn.Module):

@@ -75,17 +75,17 @@ class OPT(Decoder):
 def config_from_hf(data: Mapping[str, Any]) -> OPTConfig:
     """The configuration that an OPT `config.json` describes."""
     fields = Fields(data)
-    dim = fields.integer("hidden_size", 768)
+    dim = fields.size("hidden_size", 768)
     for name in ("do_layer_norm_before", "enable_bias", "layer_norm_elementwise_affine"):
         fields.only(name, True)
     fields.only("_remove_final_layer_norm", False)
     fields.only("word_embed_proj_dim", dim)
     return OPTConfig(
-        vocab_size=fields.integer("vocab_size", 50_272),
+        vocab_size=fields.size("vocab_size", 50_272),
         dim=dim,
-        depth=fields.integer("num_hidden_layers", 12),
-        heads=fields.integer("num_attention_heads", 12),
-        mlp_dim=fields.integer("ffn_dim", 3072),
+        depth=fields.size("num_hidden_layers", 12),
+        heads=fields.size("num_attention_heads", 12),
+        mlp_dim=fields.size("ffn_dim", 3072),
         activation=fields.choice("activation_function", ACTIVATIONS, "relu"),
         gated=False,
         norm="layer",
@@ -93,7 +93,7 @@ def config_from_hf(data: Mapping[str, Any]) -> OPTConfig:
         tied=fields.flag("tie_word_embeddings", True),
         attention_bias=True,
         mlp_bias=True,
-        length=fields.integer("max_position_embeddings", 2048),
+        length=fields.size("max_position_embeddings", 2048),
     )
 
 

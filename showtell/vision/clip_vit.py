@@ -56,7 +56,7 @@ def config_from_hf(data: Mapping[str, Any], feature_layer: int | None = None) ->
     return ViTConfig(
         image_size=sides(data, "image_size", 224),
         patch_size=side(data, "patch_size", 32),
-        mlp_dim=fields.integer("intermediate_size", 3072),
+        mlp_dim=fields.size("intermediate_size", 3072),
         activation=fields.choice("hidden_act", ACTIVATIONS, "quick_gelu"),
         norm_eps=fields.number("layer_norm_eps", 1e-5),
         class_token=True,

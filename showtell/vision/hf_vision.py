@@ -78,7 +78,7 @@ def side(fields: Mapping[str, Any], name: str = "patch_size", default: int | Non
 def shape_of(fields: Fields, dim: int = 768, depth: int = 12, heads: int = 12) -> dict[str, Any]:
     """`dim`, `depth` and `heads`, with the family's defaults for what the file does not say."""
     return {
-        "dim": fields.integer("hidden_size", dim),
-        "depth": fields.integer("num_hidden_layers", depth),
-        "heads": fields.integer("num_attention_heads", heads),
+        "dim": fields.size("hidden_size", dim),
+        "depth": fields.size("num_hidden_layers", depth),
+        "heads": fields.size("num_attention_heads", heads),
     }

@@ -50,33 +50,34 @@ def config_from_hf(data: Mapping[str, Any]) -> NativeViTConfig:
     fields.only("in_channels", 3)
     fields.only("in_chans", 3)
     common: dict[str, Any] = {
-        "patch_size": fields.integer("patch_size"),
-        "frame_size": fields.integer("temporal_patch_size", 2),
-        "merge": fields.integer("spatial_merge_size", 2),
-        "depth": fields.integer("depth"),
-        "heads": fields.integer("num_heads"),
+        "patch_size": fields.size("patch_size"),
+        "frame_size": fields.size("temporal_patch_size", 2),
+        "merge": fields.size("spatial_merge_size", 2),
+        "depth": fields.size("depth"),
+        "heads": fields.size("num_heads"),
         "rope_base": rope.number("rope_theta", 10_000.0),
     }
     if fields.has("embed_dim"):
-        dim = fields.integer("embed_dim")
+        dim = fields.size("embed_dim")
         return NativeViTConfig(
             **common,
             dim=dim,
-            mlp_dim=int(dim * fields.number("mlp_ratio", 4)),
-            out_dim=fields.integer("hidden_size"),
+            mlp_dim=dim * fields.size("mlp_ratio", 4),
+            out_dim=fields.size("hidden_size"),
             activation=fields.choice("hidden_act", ACTIVATIONS, "quick_gelu"),
         )
-    full = fields.data.get("fullatt_block_indexes", (7, 15, 23, 31))
-    if not all(isinstance(layer, int) for layer in full):
+    full = fields.data.get("fullatt_block_indexes")
+    full = (7, 15, 23, 31) if full is None else full
+    if not isinstance(full, list | tuple) or not all(isinstance(layer, int) for layer in full):
         raise ConfigError(f"vision_config.fullatt_block_indexes: expected numbers of layers, got {full!r}")
     return NativeViTConfig(
         **common,
-        dim=fields.integer("hidden_size"),
-        mlp_dim=fields.integer("intermediate_size"),
-        out_dim=fields.integer("out_hidden_size"),
+        dim=fields.size("hidden_size"),
+        mlp_dim=fields.size("intermediate_size"),
+        out_dim=fields.size("out_hidden_size"),
         activation=fields.choice("hidden_act", ACTIVATIONS, "silu"),
         gated=True,
         norm="rms",
-        window=fields.integer("window_size", 112),
+        window=fields.size("window_size", 112),
         full_layers=tuple(full),
     )
