@@ -36,9 +36,9 @@ def text_config_from_hf(data: Mapping[str, Any]) -> TextTowerConfig:
     fields = Fields(data)
     eos_id = fields.integer("eos_token_id", 49407)
     return TextTowerConfig(
-        vocab_size=fields.integer("vocab_size", 49408),
-        max_tokens=fields.integer("max_position_embeddings", 77),
-        mlp_dim=fields.integer("intermediate_size", 2048),
+        vocab_size=fields.size("vocab_size", 49408),
+        max_tokens=fields.size("max_position_embeddings", 77),
+        mlp_dim=fields.size("intermediate_size", 2048),
         activation=fields.choice("hidden_act", ACTIVATIONS, "quick_gelu"),
         norm_eps=fields.number("layer_norm_eps", 1e-5),
         pooling="largest" if eos_id == LEGACY_EOS_ID else "eos",
@@ -52,7 +52,7 @@ def config_from_hf(data: Mapping[str, Any]) -> DualEncoderConfig:
     return DualEncoderConfig(
         vision=clip_vit.config_from_hf(part(data, "vision_config")),
         text=text_config_from_hf(part(data, "text_config")),
-        projection_dim=Fields(data).integer("projection_dim", 512),
+        projection_dim=Fields(data).size("projection_dim", 512),
     )
 
 

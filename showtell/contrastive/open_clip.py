@@ -83,13 +83,13 @@ def vision_config(data: Mapping[str, Any], quick_gelu: bool) -> ViTConfig:
     refuse_variants(fields)
     fields.only("attentional_pool", False)
     fields.only("pool_type", "tok")
-    width = fields.integer("width", 768)
+    width = fields.size("width", 768)
     return ViTConfig(
         image_size=sides(data, "image_size", 224),
         patch_size=side(data, "patch_size", 16),
         dim=width,
-        depth=fields.integer("layers", 12),
-        heads=width // fields.integer("head_width", 64),
+        depth=fields.size("layers", 12),
+        heads=width // fields.size("head_width", 64),
         mlp_dim=int(width * fields.number("mlp_ratio", 4.0)),
         activation=activation(fields, quick_gelu),
         norm_eps=fields.inner("norm_kwargs").number("eps", 1e-5),
@@ -106,13 +106,13 @@ def text_config(data: Mapping[str, Any], embed_dim: int, quick_gelu: bool) -> Te
     refuse_variants(fields)
     for name, supported in (("hf_model_name", None), ("embed_cls", False), ("proj_type", "linear")):
         fields.only(name, supported)
-    width = fields.integer("width", 512)
+    width = fields.size("width", 512)
     return TextTowerConfig(
-        vocab_size=fields.integer("vocab_size", 49408),
-        max_tokens=fields.integer("context_length", 77),
+        vocab_size=fields.size("vocab_size", 49408),
+        max_tokens=fields.size("context_length", 77),
         dim=width,
-        depth=fields.integer("layers", 12),
-        heads=fields.integer("heads", 8),
+        depth=fields.size("layers", 12),
+        heads=fields.size("heads", 8),
         mlp_dim=int(width * fields.number("mlp_ratio", 4.0)),
         activation=activation(fields, quick_gelu),
         norm_eps=fields.inner("norm_kwargs").number("eps", 1e-5),
@@ -128,7 +128,7 @@ def config_from_hf(data: Mapping[str, Any]) -> DualEncoderConfig:
     fields = Fields(data)
     fields.only("multimodal_cfg")
     fields.only("nonscalar_logit_scale", False)
-    embed_dim, quick_gelu = fields.integer("embed_dim"), fields.flag("quick_gelu", False)
+    embed_dim, quick_gelu = fields.size("embed_dim"), fields.flag("quick_gelu", False)
     vision, text = fields.inner("vision_cfg"), fields.inner("text_cfg")
     has_trunk = vision.has("timm_model_name")
     Fields(text.data, text.where).only("proj_bias", has_trunk)  # a trunk ends in the common width, so must the text

@@ -48,14 +48,14 @@ def text_config_from_hf(data: Mapping[str, Any]) -> TextTowerConfig:
     fields = Fields(data)
     shape = shape_of(fields)
     return TextTowerConfig(
-        vocab_size=fields.integer("vocab_size", 32000),
-        max_tokens=fields.integer("max_position_embeddings", 64),
-        mlp_dim=fields.integer("intermediate_size", 3072),
+        vocab_size=fields.size("vocab_size", 32000),
+        max_tokens=fields.size("max_position_embeddings", 64),
+        mlp_dim=fields.size("intermediate_size", 3072),
         activation=fields.choice("hidden_act", ACTIVATIONS, "gelu_pytorch_tanh"),
         norm_eps=fields.number("layer_norm_eps", 1e-6),
         causal=False,
         pooling="last",
-        head_dim_out=fields.integer("projection_size", shape["dim"]),
+        head_dim_out=fields.size("projection_size", shape["dim"]),
         **shape,
     )
 

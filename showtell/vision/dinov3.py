@@ -53,7 +53,7 @@ def config_from_hf(data: Mapping[str, Any], feature_layer: int | None = None) ->
     return ViTConfig(
         image_size=sides(data, "image_size", 224),
         patch_size=side(data, "patch_size", 16),
-        mlp_dim=fields.integer("intermediate_size", 1536),
+        mlp_dim=fields.size("intermediate_size", 1536),
         gated=fields.flag("use_gated_mlp", False),
         mlp_bias=fields.flag("mlp_bias", True),
         activation=fields.choice("hidden_act", ACTIVATIONS, "gelu"),

@@ -69,7 +69,7 @@ def config_from_hf(data: Mapping[str, Any]) -> EfficientNetConfig:
     """Of the `config.json` that timm writes; raises ConfigError for another architecture."""
     fields = Fields(data)
     config: EfficientNetConfig = fields.choice("architecture", ARCHITECTURES)
-    return replace(config, classes=fields.integer("num_classes", config.classes))
+    return replace(config, classes=fields.size("num_classes", config.classes))
 
 
 def load(folder: str | Path) -> EfficientNet:

@@ -99,13 +99,13 @@ def config_from_hf(data: Mapping[str, Any], feature_layer: int | None = None) ->
     """Of a `Siglip2VisionConfig`; raises ConfigError for a value this library does not have."""
     fields = Fields(data)
     fields.only("num_channels", 3)
-    patch, count = side(data, "patch_size", 16), fields.integer("num_patches", 256)
+    patch, count = side(data, "patch_size", 16), fields.size("num_patches", 256)
     if isqrt(count) ** 2 != count:
         raise ConfigError(f"num_patches: {count} is not the number of cells of a square table of positions")
     return ViTConfig(
         image_size=(isqrt(count) * patch, isqrt(count) * patch),
         patch_size=patch,
-        mlp_dim=fields.integer("intermediate_size", 3072),
+        mlp_dim=fields.size("intermediate_size", 3072),
         activation=fields.choice("hidden_act", ACTIVATIONS, "gelu_pytorch_tanh"),
         norm_eps=fields.number("layer_norm_eps", 1e-6),
         position_kernel="bilinear_antialias",

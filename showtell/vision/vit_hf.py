@@ -43,7 +43,7 @@ def config_from_hf(data: Mapping[str, Any], feature_layer: int | None = None, po
     return ViTConfig(
         image_size=sides(data, "image_size", 224),
         patch_size=side(data, "patch_size", 16),
-        mlp_dim=fields.integer("intermediate_size", 3072),
+        mlp_dim=fields.size("intermediate_size", 3072),
         activation=fields.choice("hidden_act", ACTIVATIONS, "gelu"),
         norm_eps=fields.number("layer_norm_eps", 1e-12),
         qkv_bias=fields.flag("qkv_bias", True),

@@ -168,6 +168,8 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
         vit_hf.config_from_hf({"pooler_act": "relu"})
     with pytest.raises(ConfigError, match="model_type.*dinov9"):
         dinov2.config_from_hf({"model_type": "dinov9"})
+    with pytest.raises(ConfigError, match="intermediate_size: expected at least 1"):
+        dinov3.config_from_hf({"intermediate_size": 0})
     with pytest.raises(ConfigError, match="value_bias"):
         dinov3.config_from_hf({"query_bias": True, "value_bias": False})
     save_redrawn(ViTModel(ViTConfig(**SHAPE)), tmp_path)
