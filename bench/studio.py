@@ -41,6 +41,7 @@ MOVED = {
     "survives": [f"patch={p}&dim={d}" for p in (4, 8, 12, 16) for d in (8, 16, 48, 96, 192)],
     "shuffle": [f"order={'.'.join(map(str, [*range(n, 16), *range(n)]))}" for n in range(1, 16)],
     "atlas": [f"patch={n}" for n in range(0, 64, 3)],
+    "attribution": [f"removed={n}.{n + 1}.{n + 8}" for n in range(0, 50, 2)],
     "resolution": [f"patch={n}" for n in range(0, 36, 2)],
     "sequence": [f"question=where+is+cat+{n}" for n in range(20)],
 }

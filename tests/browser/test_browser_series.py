@@ -203,6 +203,17 @@ def test_a_patch_and_a_map_are_chosen_by_mouse_and_by_keyboard(reader: Page) -> 
     assert [float(cell) for cell in cells] == pytest.approx(values, rel=0.06, abs=1e-9)
 
 
+def test_patches_are_removed_and_put_back(reader: Page) -> None:
+    where = figure(reader, "attribution", "?attribution.removed=-")
+    shows(where, expected("attribution", removed=()))
+    where.locator("[data-gesture=toggle]").focus()
+    for key in ("ArrowRight", "Enter"):
+        reader.keyboard.press(key)
+    shows(where, expected("attribution", removed=(1,)))
+    reader.keyboard.press("Enter")
+    shows(where, expected("attribution", removed=()))
+
+
 def test_a_question_is_typed_and_its_tokens_are_drawn(reader: Page) -> None:
     where = figure(reader, "sequence")
     where.get_by_label("The question").fill("<image> two cats?")

@@ -10,9 +10,6 @@ from hypothesis import strategies as st
 from showtell.studio.demos.catalogue import DEMOS
 from showtell.studio.limits import RequestError
 from showtell.studio.series.bounds import (
-    Cell,
-    Numbers,
-    Order,
     Words,
     bounded,
     bounds_of,
@@ -24,6 +21,7 @@ from showtell.studio.series.bounds import (
     write_state,
 )
 from showtell.studio.series.demo import Demo
+from showtell.studio.series.grid_bounds import Cell, Numbers, Order
 
 
 @dataclass(frozen=True)

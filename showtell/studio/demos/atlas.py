@@ -7,8 +7,9 @@ from torch import Tensor
 
 from showtell.core.trace import trace
 from showtell.images.normalize import denormalize
-from showtell.studio.series.bounds import Cell, bounded, one_of
+from showtell.studio.series.bounds import bounded, one_of
 from showtell.studio.series.demo import Demo
+from showtell.studio.series.grid_bounds import Cell
 from showtell.studio.series.palette import sequential, spotlight
 from showtell.studio.series.scene import Line, Lines, Raster, Scene, Wall
 from showtell.studio.series.tools import PHOTOS, Tools

@@ -3,6 +3,7 @@
 from typing import Any
 
 from showtell.studio.demos.atlas import Atlas
+from showtell.studio.demos.attribution import Attribution
 from showtell.studio.demos.kernel import Kernel
 from showtell.studio.demos.light import Light
 from showtell.studio.demos.neuron import Neuron
@@ -23,6 +24,7 @@ DEMOS: tuple[Demo[Any], ...] = (
     Survives(),
     Shuffle(),
     Atlas(),
+    Attribution(),
     Resolution(),
     Sequence(),
 )

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from showtell.images.colour import luminance
 from showtell.images.convolve import convolve, likeness, separable_terms, shift
-from showtell.studio.series.bounds import Numbers, bounded, one_of, stepped
+from showtell.studio.series.bounds import bounded, one_of, stepped
 from showtell.studio.series.demo import Demo
+from showtell.studio.series.grid_bounds import Numbers
 from showtell.studio.series.palette import diverging, grey
 from showtell.studio.series.scene import Bars, Raster, Scene
 from showtell.studio.series.tools import PHOTOS, Tools

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from showtell.images.normalize import denormalize, to_uint8
 from showtell.images.resize import resize_by_matrix
-from showtell.studio.series.bounds import Cell, bounded, one_of, stepped
+from showtell.studio.series.bounds import bounded, one_of, stepped
 from showtell.studio.series.demo import Demo
+from showtell.studio.series.grid_bounds import Cell
 from showtell.studio.series.palette import diverging
 from showtell.studio.series.scene import Concept, Line, Lines, Raster, Scene
 from showtell.studio.series.tools import PHOTOS, Tools, Unavailable

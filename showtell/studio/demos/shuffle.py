@@ -8,8 +8,9 @@ from torch import Tensor
 
 from showtell.images.normalize import to_uint8
 from showtell.images.patchify import patchify, unpatchify
-from showtell.studio.series.bounds import Order, bounded, one_of, switch
+from showtell.studio.series.bounds import bounded, one_of, switch
 from showtell.studio.series.demo import Demo
+from showtell.studio.series.grid_bounds import Order
 from showtell.studio.series.palette import diverging
 from showtell.studio.series.scene import Bars, Raster, Scene
 from showtell.studio.series.tools import PHOTOS, Tools, Unavailable

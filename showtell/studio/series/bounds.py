@@ -8,7 +8,8 @@
     ?patch=8&kind=random  --read_state-->  State(patch=8, kind="random")  --write_state-->  {"patch": "8", ...}
 
 A state either passes `read_state` whole or is refused with one sentence that names the field; no `view` checks anything
-again. Text that is never longer than `MOST_CHARACTERS` is looked at; nothing is evaluated.
+again. Text longer than `MOST_CHARACTERS` is not looked at; nothing is evaluated. Fields that live on a grid are in
+`grid_bounds.py`.
 """
 
 import math
@@ -71,7 +72,7 @@ class Stepped(Bound):
         return round(value) if self.whole else round(value, 6)
 
     def read(self, text: str) -> float:
-        value = _number(text)
+        value = number_in(text)
         index = round((value - self.low) / self.step) if abs(value) < 1e9 else -1
         if not 0 <= index < self.count or abs(self.at(index) - value) > 1e-6:
             raise ValueError(f"it goes from {self.low:g} to {self.high:g} in steps of {self.step:g}")
@@ -126,82 +127,6 @@ class Switch(Bound):
 
     def examples(self) -> tuple[Any, ...]:
         return False, True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell(Bound):
-    """A place in a grid, counted row by row; it is set by pointing at a widget, so it has no control of its own."""
-
-    count: int
-
-    def read(self, text: str) -> int:
-        value = _number(text)
-        if value != int(value) or not 0 <= value < self.count:
-            raise ValueError(f"it is a whole number from 0 to {self.count - 1}")
-        return int(value)
-
-    def write(self, value: int) -> str:
-        return str(value)
-
-    def control(self) -> dict[str, Any]:
-        return {"kind": "pointed", "count": self.count}
-
-    def examples(self) -> tuple[Any, ...]:
-        return 0, self.count // 3, self.count - 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order(Bound):
-    """A permutation of 0 ... count - 1, written 2.0.1; the page offers to shuffle it and to put it back."""
-
-    count: int
-
-    def read(self, text: str) -> tuple[int, ...]:
-        parts = text.split(".")
-        if not all(part.isascii() and part.isdigit() and len(part) <= 4 for part in parts):
-            raise ValueError("it is written as whole numbers with points between them")
-        order = tuple(int(part) for part in parts)
-        if sorted(order) != list(range(self.count)):
-            raise ValueError(f"it must hold each of 0 to {self.count - 1} exactly once")
-        return order
-
-    def write(self, value: tuple[int, ...]) -> str:
-        return ".".join(map(str, value))
-
-    def control(self) -> dict[str, Any]:
-        return {"kind": "order", "count": self.count}
-
-    def examples(self) -> tuple[Any, ...]:
-        return tuple(range(self.count)), tuple(reversed(range(self.count)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Numbers(Bound):
-    """A small square table of numbers, row by row, written 0_1_-4; `presets` are offered by name."""
-
-    side: int
-    low: float
-    high: float
-    presets: Mapping[str, tuple[float, ...]]
-
-    def read(self, text: str) -> tuple[float, ...]:
-        parts = text.split("_")
-        if len(parts) != self.side**2:
-            raise ValueError(f"it is {self.side**2} numbers with underscores between them")
-        values = tuple(_number(part) for part in parts)
-        if not all(self.low <= value <= self.high for value in values):
-            raise ValueError(f"each number lies from {self.low:g} to {self.high:g}")
-        return values
-
-    def write(self, value: tuple[float, ...]) -> str:
-        return "_".join(f"{number:g}" for number in value)
-
-    def control(self) -> dict[str, Any]:
-        presets = [[name, self.write(values)] for name, values in self.presets.items()]
-        return {"kind": "numbers", "side": self.side, "low": self.low, "high": self.high, "presets": presets}
-
-    def examples(self) -> tuple[Any, ...]:
-        return (*self.presets.values(), (0.0,) * self.side**2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,7 +209,8 @@ def example_states(kind: type[S]) -> Iterator[S]:
             yield kind(**{name: value})
 
 
-def _number(text: str) -> float:
+def number_in(text: str) -> float:
+    """A finite number written in ASCII; raises ValueError."""
     try:
         value = float(text) if len(text) <= 24 and text.isascii() and "_" not in text else math.nan
     except ValueError:

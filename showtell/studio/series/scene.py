@@ -37,7 +37,8 @@ class Raster:
     values: a number a cell, shown under the pointer and in the table.
     labels: a word a cell, shown under the pointer; beside or instead of `values`.
     field: the field of the state that pointing sets.
-    gesture: "choose" sets the field to the cell; "swap" exchanges two cells of a permutation.
+    gesture: "choose" sets the field to the cell; "swap" exchanges two cells of a permutation; "toggle" adds the cell to
+        a set or takes it out.
     selected: the cell that is marked.
     note: a line under it.
     size: how much room it takes.
@@ -51,7 +52,7 @@ class Raster:
     values: Sequence[float] | None = None
     labels: Sequence[str] | None = None
     field: str = ""
-    gesture: Literal["choose", "swap"] = "choose"
+    gesture: Literal["choose", "swap", "toggle"] = "choose"
     selected: int | None = None
     note: str = ""
     size: Size = "m"

@@ -23,7 +23,7 @@ export function controls(list, set) {
 }
 
 /** @type {Record<string, (control: Control, set: Set) => Made>} */
-const MAKE = { slider, choice, switch: toggle, order, numbers, words };
+const MAKE = { slider, choice, switch: toggle, order, cells, numbers, words };
 
 /** @param {Control} control @param {Set} set @returns {Made} */
 function slider({ name, label, low, high, step, unit }, set) {
@@ -85,6 +85,17 @@ function order({ name, label, count }, set) {
   const restore = element("button", { type: "button", class: "push" }, "In order");
   restore.addEventListener("click", () => set(name, straight.join(".")));
   return { node: element("div", { class: "control order", role: "group", "aria-label": label }, shuffle, restore), show: () => undefined };
+}
+
+/** @param {Control} control @param {Set} set @returns {Made} */
+function cells({ name, label, most }, set) {
+  const none = element("button", { type: "button", class: "push" }, "Put all back");
+  none.addEventListener("click", () => set(name, "-"));
+  const left = element("span", { class: "mono" });
+  return {
+    node: element("div", { class: "control order", role: "group", "aria-label": label }, none, left),
+    show: (text) => (left.textContent = `${text === "-" ? 0 : text.split(".").length} of at most ${most}`),
+  };
 }
 
 /** @param {Control} control @param {Set} set @returns {Made} */

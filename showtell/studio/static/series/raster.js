@@ -3,6 +3,7 @@
  * A picture, a map or a matrix, perhaps with a grid of cells to point at.
  *
  * choose   a click, a drag or an arrow key sets the field to a cell
+ * toggle   a click, or Enter, adds a cell to a set or takes it out
  * swap     a drag from one cell to another, or Enter on both, exchanges them in a permutation
  */
 
@@ -10,6 +11,12 @@ import { element } from "../dom.js";
 import { paint, said, step } from "./pixels.js";
 
 /** @typedef {import("./live.js").Set} Set */
+
+const MANUAL = {
+  choose: "Arrow keys choose a cell.",
+  swap: "Arrow keys move, Enter picks a tile and then another to swap them.",
+  toggle: "Arrow keys move, Enter takes a cell in or out.",
+};
 
 export class Raster {
   /** @param {HTMLElement} host @param {Set} set */
@@ -49,7 +56,7 @@ export class Raster {
     if (data.field) {
       this.frame.tabIndex = 0;
       this.frame.setAttribute("role", "application");
-      this.frame.setAttribute("aria-label", `${data.title}. ${data.gesture === "swap" ? "Arrow keys move, Enter picks a tile and then another to swap them." : "Arrow keys choose a cell."}`);
+      this.frame.setAttribute("aria-label", `${data.title}. ${MANUAL[/** @type {"swap" | "toggle" | "choose"} */ (data.gesture)]}`);
       this.frame.dataset.gesture = data.gesture;
     }
     this.place(this.mark, data.selected);
@@ -79,6 +86,7 @@ export class Raster {
         if (up !== down) this.swap(down, up);
         else this.pick(up);
       }
+      if (this.data?.gesture === "toggle" && up !== null && up === down) this.toggle(up);
       down = null;
     });
     this.frame.addEventListener("pointercancel", () => (down = null));
@@ -96,6 +104,10 @@ export class Raster {
       event.preventDefault();
       this.hover(next);
       if (this.data.gesture === "choose") this.choose(next);
+    } else if (this.data.gesture === "toggle" && (event.key === "Enter" || event.key === " ")) {
+      event.preventDefault();
+      this.hover(from);
+      this.toggle(from);
     } else if (this.data.gesture === "swap" && (event.key === "Enter" || event.key === " ")) {
       event.preventDefault();
       this.hover(from);
@@ -119,6 +131,15 @@ export class Raster {
       this.picked = this.picked === cell ? null : cell;
       this.place(this.mark, this.picked);
     } else this.swap(this.picked, cell);
+  }
+
+  /** @param {number} cell in or out of the set */
+  toggle(cell) {
+    const text = this.data.state[this.data.field];
+    const cells = text === "-" ? [] : text.split(".");
+    const rest = cells.filter((/** @type {string} */ one) => one !== String(cell));
+    if (rest.length === cells.length) rest.push(String(cell));
+    this.set(this.data.field, rest.join(".") || "-");
   }
 
   /** @param {number} one @param {number} other */
