@@ -50,17 +50,17 @@ def runs(folder: Folder = "runs", draw: Draw = "", json: Json = False) -> int:
 
 def table(found: "Sequence[Run]") -> Table:
     """One line a run."""
-    shown = Table(box=None, pad_edge=False)
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading, side in (("run", "left"), ("steps", "right"), ("loss", "right"), ("least", "right"), ("curve", "left"),
                           ("samples/s", "right"), ("hours", "right"), ("state", "left")):  # fmt: skip
-        shown.add_column(heading, justify=side)  # type: ignore[arg-type]
+        shown.add_column(heading, justify=side, no_wrap=True)  # type: ignore[arg-type]
     for run in found:
         least = run.least
         shown.add_row(
             run.name,
             f"{run.step:,}" if run.of is None else f"{run.step:,}/{run.of:,}",
             "" if run.loss is None else f"{run.loss:.4g}",
-            "" if least is None else f"{least[1]:.4g} at {least[0]:,}",
+            "" if least is None else f"{least[1]:.4g}",
             sparkline([loss for _, loss in run.curve]),
             f"{run.last['samples_per_second']:.3g}" if "samples_per_second" in run.last else "",
             f"{run.seconds / 3600:.2f}",

@@ -37,7 +37,7 @@ from showtell.engine.step import Step, to_device
 ACCELERATORS = {"a100": 312e12, "h100": 989e12, "h200": 989e12, "b200": 2250e12, "l40s": 362e12, "rtx4090": 165e12}
 
 AHEAD = 5  # batches of a stream: two in its queue, one being made, the one in use and the one just used
-SLACK = 0.15  # of what comes and goes with each step: holes that an allocator cannot fill
+SLACK = 0.35  # of what comes and goes with each step: holes that an allocator cannot fill
 
 
 @dataclass(frozen=True)
