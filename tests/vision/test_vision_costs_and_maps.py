@@ -10,8 +10,10 @@ from showtell.core.attention import AttentionConfig
 from showtell.core.block import Block, BlockConfig
 from showtell.core.trace import trace
 from showtell.vision.attention_maps import attention_distance, attention_entropy, patch_distances
+from showtell.vision.attribution import attention_received, gradient_times_input, moved, occluded, occlusion
 from showtell.vision.costs import block_cost, embedding_cost
 from showtell.vision.patch_embed import PatchEmbed
+from showtell.vision.vit import VisionTransformer, ViTConfig
 
 
 @pytest.mark.parametrize("gated", [False, True])
@@ -46,3 +48,18 @@ def test_how_far_and_how_sharply_a_head_looks() -> None:
     heads = torch.stack([itself, everywhere])
     assert attention_distance(heads, (2, 3)).tolist() == pytest.approx([0, float(patch_distances(2, 3).mean())])
     assert attention_entropy(heads).tolist() == pytest.approx([0, math.log2(6)], abs=1e-6)
+
+
+def test_attribution_on_a_tower_that_looks_at_one_patch_more() -> None:
+    """Patch 4 of 6 holds the only light: removing it is what moves the output, and every map says so or cannot know."""
+    torch.manual_seed(0)
+    tower = VisionTransformer(ViTConfig(image_size=(8, 12), patch_size=4, dim=24, depth=2, heads=2, mlp_dim=24))
+    pixels = torch.zeros(3, 8, 12)
+    pixels[:, 4:8, 4:8] = 3.0
+    assert torch.equal(occluded(pixels, [4], 4), torch.zeros(3, 8, 12)) and pixels.max() == 3
+    effect = occlusion(tower, pixels)
+    assert effect.argmax() == 4 and float(effect[[0, 1, 2, 3, 5]].abs().max()) < 1e-6
+    assert torch.allclose(moved(tower, pixels, [[4], [], [0, 4]])[[0, 2]], effect[4], atol=1e-6)
+    gradient = gradient_times_input(tower, pixels)
+    assert gradient.shape == (6,) and gradient.argmax() == 4 and float(gradient[0]) == 0
+    assert float(attention_received(tower, pixels).sum()) == pytest.approx(1, abs=1e-5)
