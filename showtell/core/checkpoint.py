@@ -9,13 +9,16 @@ reading somebody else's names is `core/keymap.py`. The state of a running traini
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from showtell.core.errors import CheckpointError
 
@@ -117,12 +120,31 @@ def fill_module(module: nn.Module, tensors: Mapping[str, Tensor], where: str = "
             tensor.copy_(tensors[name])
 
 
+class _NothingDrawn(TorchFunctionMode):
+    """`torch.nn.init` does nothing: drawing for tensors without memory would import a compiler, a second of work."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Modules built inside have parameters with shapes and no numbers, for `adopt_tensors` to replace."""
+    with torch.device("meta"), _NothingDrawn():
+        yield
+
+
 def adopt_tensors(
     module: nn.Module, tensors: Mapping[str, Tensor], where: str = "checkpoint", dtype: torch.dtype = torch.float32
 ) -> None:
     """`fill_module` without a copy: the tensors become the parameters, floating ones in `dtype`.
 
-    For a module without tied weights that was built under `torch.device("meta")`, where nothing is drawn and no memory
+    For a module without tied weights that was built under `without_memory()`, where nothing is drawn and no memory
     taken: a large model then opens in the time it takes to map its files.
     """
     check_fit(module.state_dict(), tensors, where)

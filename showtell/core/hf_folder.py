@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from showtell.core.checkpoint import adopt_tensors, load_tensors
+from showtell.core.checkpoint import adopt_tensors, load_tensors, without_memory
 from showtell.core.errors import CheckpointError
 from showtell.core.keymap import KeyTable, map_keys, unmap_keys
 from showtell.core.mlp import Activation
@@ -92,7 +92,7 @@ def open_module(make: Callable[[], M], tensors: Mapping[str, Tensor], table: Key
     It is built without memory and adopts what was read, in float32, so opening costs one reading of the file.
     Parameters without elements (the class token of a tower that has none) are not expected in the checkpoint.
     """
-    with torch.device("meta"):
+    with without_memory():
         module = make()
     empty = {name: torch.zeros(t.shape) for name, t in module.state_dict().items() if not t.numel()}
     mapped = map_keys(tensors, table, set(module.state_dict()) - set(empty), where)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from showtell.core.checkpoint import adopt_tensors
+from showtell.core.checkpoint import adopt_tensors, without_memory
 from showtell.core.errors import CheckpointError, ConfigError
 from showtell.core.hf_config import Fields
 from showtell.core.hf_folder import read_json, read_tensors
@@ -119,7 +119,7 @@ def build_decoder(
 
     A tied model's file may repeat the embedding as the output projection; it must then be equal.
     """
-    with torch.device("meta"):
+    with without_memory():
         model = Decoder(config)
     wanted = set(model.state_dict())
     renamed = map_keys(tensors, table, wanted | ({"head.weight"} if repeats_head(config, tensors) else set()), where)
