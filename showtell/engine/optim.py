@@ -9,6 +9,7 @@ The longest matching prefix decides, so every parameter is in exactly one group;
 because a group that silently trains nobody is a typo. Learning rates over time are `engine/schedule.py`.
 """
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,7 @@ from torch import nn
 
 from showtell.core.errors import ConfigError
 
+LAYER = re.compile(r"(?:^|\.)(?:blocks|layers)\.(\d+)\.")
 DECAYED = (nn.Linear, nn.Bilinear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
 
 
@@ -26,11 +28,14 @@ class Part:
     prefix: start of their names, ended at a dot (`"vision"` matches `vision.norm.weight`, not `vision2.x`).
     lr_scale: factor on the peak learning rate.
     frozen: not trained at all (`requires_grad` is switched off).
+    layer_decay: factor from each layer to the one below it (Clark et al. 2020; 0.65 to 0.9 for fine-tuned towers): the
+        last of `blocks` has the full rate, what comes before the first block the smallest.
     """
 
     prefix: str
     lr_scale: float = 1.0
     frozen: bool = False
+    layer_decay: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +74,8 @@ def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict]:
     if len(parts) != len(config.parts):
         raise ConfigError("optimizer.parts: the same prefix is given twice")
     decayed = _decayed_parameters(model)
-    members: dict[tuple[str, bool], list[tuple[str, nn.Parameter]]] = {}
+    members: dict[tuple[str, bool, float], list[tuple[str, nn.Parameter]]] = {}
+    scales = {prefix: layer_scales(model, part) for prefix, part in parts.items()}
     matched: set[str] = set()
     for name, parameter in model.named_parameters():
         prefix = max((p for p in parts if _below(name, p)), key=len, default="")
@@ -77,12 +83,13 @@ def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict]:
         if prefix in parts and parts[prefix].frozen:
             parameter.requires_grad_(False)
         if parameter.requires_grad:
-            members.setdefault((prefix, id(parameter) in decayed), []).append((name, parameter))
+            scale = scales[prefix][name] if prefix in scales else 1.0
+            members.setdefault((prefix, id(parameter) in decayed, scale), []).append((name, parameter))
     if unmatched := sorted(set(parts) - matched):
         raise ConfigError(f"optimizer.parts: prefix {unmatched[0]!r} decides no parameter; check the name")
     groups = []
-    for (prefix, decays), named in members.items():
-        peak = config.lr * (parts[prefix].lr_scale if prefix in parts else 1.0)
+    for (_, decays, scale), named in members.items():
+        peak = config.lr * scale
         groups.append(
             {
                 "params": [parameter for _, parameter in named],
@@ -93,6 +100,20 @@ def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict]:
             }
         )
     return groups
+
+
+def layer_scales(model: nn.Module, part: Part) -> dict[str, float]:
+    """Factor on the peak rate of every parameter below a part."""
+    names = [name for name, _ in model.named_parameters() if _below(name, part.prefix)]
+    layers = [int(found[1]) if (found := LAYER.search(name)) else None for name in names]
+    numbered = [layer for layer in layers if layer is not None]
+    top = max(numbered, default=-1)
+    first = next((place for place, layer in enumerate(layers) if layer is not None), len(layers))
+    scales = {}
+    for place, (name, layer) in enumerate(zip(names, layers, strict=True)):
+        below = top - layer if layer is not None else top + 1 if place < first and numbered else 0
+        scales[name] = part.lr_scale * part.layer_decay**below
+    return scales
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:

@@ -68,3 +68,24 @@ def test_a_frozen_model_is_refused():
 def test_a_prefix_that_decides_nothing_or_twice_is_refused(parts):
     with pytest.raises(ConfigError, match="prefix"):
         make_optimizer(Model(), OptimizerConfig(parts=tuple(Part(prefix=prefix) for prefix in parts)))
+
+
+class Tower(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Linear(3, 4)
+        self.blocks = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+        self.norm = nn.LayerNorm(4)
+
+
+def test_rates_fall_from_layer_to_layer():
+    model = nn.ModuleDict({"vision": Tower(), "other": Tower()})
+    part = Part(prefix="vision", lr_scale=0.5, layer_decay=0.1)
+    groups = by_name(make_optimizer(model, OptimizerConfig(lr=1.0, parts=(part,))))
+    expected = {"patches": 0.5e-3, "blocks.0": 0.5e-2, "blocks.1": 0.5e-1, "blocks.2": 0.5, "norm": 0.5}
+    for layer, rate in expected.items():
+        for kind in ("weight", "bias"):
+            assert groups[f"vision.{layer}.{kind}"]["peak_lr"] == pytest.approx(rate)
+            assert groups[f"other.{layer}.{kind}"]["peak_lr"] == 1.0
+    plain = by_name(make_optimizer(model, OptimizerConfig(lr=1.0, parts=(Part(prefix="vision", lr_scale=0.5),))))
+    assert len({id(group) for group in plain.values()}) == 4, "without it the groups are what they were"
