@@ -29,7 +29,9 @@ import httpx
 from _report import Ratio, make_parser, report
 from playwright.sync_api import Page, sync_playwright
 
-PAINT_MS, WEIGHT_KB, CALL_MS, READERS_MS, SCREEN_MS = 600.0, 600.0, 150.0, 600.0, 250.0
+PAINT_MS, WEIGHT_KB, CALL_MS, HEAVY_MS, READERS_MS, SCREEN_MS = 600.0, 600.0, 150.0, 250.0, 600.0, 250.0
+HEAVY = "attribution"  # runs the tower on another picture for each state
+CROWD = ("survives", "shuffle", "atlas", "resolution")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # A field of each figure that a reader drags or steps through, and values of it.
 MOVED = {
@@ -125,7 +127,8 @@ def main() -> None:
     with serving(chosen.model) as address, httpx.Client(base_url=address, timeout=60) as client:
         client.get("/part/2")  # the chapter is built and its posters are computed once a process
         calls = {name: [call_ms(client, name, q) for q in queries[: chosen.rounds]] for name, queries in MOVED.items()}
-        crowd = [(name, f"{query}&photo=rocket") for name, queries in list(MOVED.items())[5:9] for query in queries]
+        first = call_ms(client, HEAVY, "photo=rocket")
+        crowd = [(name, f"{query}&photo=rocket") for name in CROWD for query in MOVED[name]]
         with ThreadPoolExecutor(8) as readers:
             crowded = list(readers.map(lambda one: call_ms(client, *one), crowd[: 8 * chosen.rounds]))
         with sync_playwright() as playwright:
@@ -133,15 +136,19 @@ def main() -> None:
             visits = [visit(browser.new_page(), address) for _ in range(5)]
             drawn = screen_ms(browser.new_page(), address, chosen.rounds)
             browser.close()
-    worst = max(calls, key=lambda name: p95(calls[name]))
+    worst = max((name for name in calls if name != HEAVY), key=lambda name: p95(calls[name]))
     ratios = [
         Ratio.limit("first paint of a chapter, ms", statistics.median(paint for paint, _ in visits), PAINT_MS),
         Ratio.limit("page before its data, kB", visits[0][1], WEIGHT_KB),
         Ratio.limit(f"interaction, p95 of the slowest figure ({worst}), ms", p95(calls[worst]), CALL_MS),
+        Ratio.limit(f"interaction, p95 of the heavy figure ({HEAVY}), ms", p95(calls[HEAVY]), HEAVY_MS),
         Ratio.limit("eight readers at once, p95, ms", p95(crowded), READERS_MS),
         Ratio.limit("from key press to drawn numbers, p95, ms", p95(drawn), SCREEN_MS),
     ]
-    beside = [(f"{name}, median ms", statistics.median(times), None) for name, times in calls.items()]
+    beside: list[tuple[str, float, float | None]] = [
+        (f"{name}, median ms", statistics.median(times), None) for name, times in calls.items()
+    ]
+    beside.append((f"{HEAVY}, a picture seen for the first time, ms", first, None))
     report("The studio", ratios, as_json=chosen.json, columns=("measured", "allowed"), beside=beside)
 
 
