@@ -15,8 +15,8 @@ def to_int8_decoder(decoder: Decoder) -> Decoder:
     replace_linears(decoder)
     projection = Int8Linear(decoder.embedding.weight)
     if decoder.head is None:
-        decoder.head = projection
-    decoder.embedding = Int8Embedding(projection)
+        decoder.head = projection  # type: ignore[assignment]
+    decoder.embedding = Int8Embedding(projection)  # type: ignore[assignment]
     return decoder.eval()
 
 
