@@ -11,7 +11,9 @@ import contextlib
 import logging
 import socket
 import threading
+import urllib.request
 import webbrowser
+from http.client import HTTPException
 
 import torch
 import uvicorn
@@ -20,6 +22,7 @@ from showtell.core.errors import ConfigError
 from showtell.instruct.published import Published
 from showtell.load import load
 from showtell.studio.app import LOOPBACK, create_app
+from showtell.studio.series.page import WRITTEN
 
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
 
@@ -46,10 +49,20 @@ def run(host: str = "127.0.0.1", port: int = 8765, model: str = "pocket", open_b
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
         address = f"http://{host}:{port}"
         logger.info("the studio is open at %s", address)
+        from_here = f"http://127.0.0.1:{port}" if host in EVERY_ADDRESS else address
+        threading.Thread(target=warm, args=[from_here], daemon=True).start()
         if open_browser:
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a studio closes
             server.run(sockets=[listener])
+
+
+def warm(address: str) -> None:
+    """Visit every chapter once, so that its first reader does not wait for the chapter to be built."""
+    with contextlib.suppress(OSError, ValueError, HTTPException):  # closed before it was warm, or an odd host name
+        for number in sorted(WRITTEN):
+            with urllib.request.urlopen(f"{address}/part/{number}") as reply:
+                reply.read()
 
 
 def listen(host: str, port: int) -> socket.socket:
