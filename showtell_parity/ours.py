@@ -13,6 +13,7 @@ from showtell.images.decode import Picture, decode
 from showtell.images.fixed import FixedProcessor
 from showtell.images.native import BlockProcessor, FlexProcessor, Patches
 from showtell.images.processor import Processed
+from showtell.images.smooth import SmoothProcessor
 from showtell.images.tiles import Tiles
 from showtell.instruct.published import Published
 from showtell.text.decoder import Decoder
@@ -39,7 +40,7 @@ def pixels_of(found: Published, decoded: Picture) -> Stages:
     seen = {"decoded pixels": torch.from_numpy(decoded.pixels).float()}
     if isinstance(processor, FixedProcessor):
         seen["resized pixels"] = channels_first(processor.pixels(decoded))
-    elif not isinstance(processor, BlockProcessor | FlexProcessor):
+    elif not isinstance(processor, BlockProcessor | FlexProcessor | SmoothProcessor):
         drawn = processor.plan(decoded.frame).draw(decoded.pixels, processor.config.resample)
         if len({tile.shape for tile in drawn}) == 1:
             seen["resized pixels"] = torch.stack([channels_first(tile) for tile in drawn])

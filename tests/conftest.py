@@ -22,6 +22,7 @@ FLOORS = (
     "contrastive",
     "fusion",
     "instruct",
+    "grounding",
 )
 jaxtyping.install_import_hook([f"showtell.{floor}" for floor in FLOORS], "runtime_types.checked")
 

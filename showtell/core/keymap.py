@@ -99,12 +99,11 @@ def unmap_keys(tensors: Mapping[str, Tensor], table: KeyTable, where: str = "mod
     result: dict[str, Tensor] = {}
     fused: dict[str, dict[int, Tensor]] = {}
     for name, tensor in tensors.items():
-        for pattern, theirs, target, place in patterns:
-            match = pattern.fullmatch(name)
-            if match is not None:
-                break
-        else:
+        matching = ((m, theirs, to, at) for p, theirs, to, at in patterns if (m := p.fullmatch(name)) is not None)
+        found = next(matching, None)
+        if found is None:
             raise CheckpointError(f"{where}: {name} has no name in the other layout")
+        match, theirs, target, place = found
         *numbers, tail = match.groups()
         full = theirs.format(*numbers) + (tail or "")
         if isinstance(target, tuple):

@@ -20,8 +20,9 @@ from showtell.core.errors import ConfigError
 from showtell.images.anyres import AnyResConfig, AnyResProcessor
 from showtell.images.fixed import FixedConfig, FixedProcessor
 from showtell.images.native import BlockConfig, BlockProcessor, FlexConfig, FlexProcessor
-from showtell.images.normalize import CLIP_MEAN, CLIP_STD, HALF_MEAN, HALF_STD
+from showtell.images.normalize import CLIP_MEAN, CLIP_STD, HALF_MEAN, HALF_STD, IMAGENET_MEAN, IMAGENET_STD
 from showtell.images.settings import Settings, extent, kernel, levels, mean_color, resize_step
+from showtell.images.smooth import SmoothConfig, SmoothProcessor
 from showtell.images.steps import (
     BetweenEdges,
     CenterCrop,
@@ -33,7 +34,15 @@ from showtell.images.steps import (
 )
 from showtell.images.tiles import QuarterConfig, QuarterProcessor, TileConfig, TileProcessor
 
-AnyProcessor = FixedProcessor | TileProcessor | QuarterProcessor | AnyResProcessor | BlockProcessor | FlexProcessor
+AnyProcessor = (
+    FixedProcessor
+    | SmoothProcessor
+    | TileProcessor
+    | QuarterProcessor
+    | AnyResProcessor
+    | BlockProcessor
+    | FlexProcessor
+)
 
 # Said by some files and without influence on one picture that was decoded here: names, and the form of the reference's
 # input and output.
@@ -104,6 +113,16 @@ def letterbox(settings: Settings) -> FixedProcessor:
     return FixedProcessor(FixedConfig(steps=steps, resample=kernel(settings), levels=levels(settings)))
 
 
+def smooth(settings: Settings) -> SmoothProcessor:
+    """Resized between scaling and normalising: DINOv3."""
+    size = extent(settings, "size")
+    if not (settings["do_resize"] and settings["do_rescale"]) or settings["do_center_crop"]:
+        raise ConfigError("do_resize, do_rescale: this processor is read here with both on, and do_center_crop off")
+    return SmoothProcessor(
+        SmoothConfig(height=size["height"], width=size["width"], resample=kernel(settings), levels=levels(settings))
+    )
+
+
 def tiled(settings: Settings) -> TileProcessor:
     """Stretched to whole tiles, the whole picture last: Idefics3, SmolVLM."""
     size, steps = settings["size"], list[Step]()
@@ -136,6 +155,8 @@ def quartered(settings: Settings) -> QuarterProcessor:
 
 def any_resolution(settings: Settings) -> AnyResProcessor:
     """The grid that fits best, with margins: LLaVA-NeXT, LLaVA-OneVision."""
+    if settings.get("aspect_ratio_setting", "anyres") != "anyres":
+        raise ConfigError(f"aspect_ratio_setting: {settings['aspect_ratio_setting']!r} is not known here, 'anyres' is")
     inner = fixed({**settings, "do_pad": False}).config
     size = resize_step(settings)
     whole = (size.shortest, size.shortest) if isinstance(size, ShortestEdge) else (size.height, size.width)
@@ -189,6 +210,7 @@ BASE: Settings = {
     "do_resize": True, "default_to_square": True, "resample": 3, "do_center_crop": False, "do_rescale": True,
     "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": CLIP_MEAN, "image_std": CLIP_STD,
 }  # fmt: skip
+IMAGENET: Settings = {"image_mean": IMAGENET_MEAN, "image_std": IMAGENET_STD}
 HALF: Settings = {"image_mean": HALF_MEAN, "image_std": HALF_STD}
 CROP: Settings = {
     "size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}, "do_center_crop": True,
@@ -199,7 +221,7 @@ TILED: Settings = {
     **HALF, "size": {"longest_edge": 4 * 364}, "max_image_size": {"longest_edge": 364}, "resample": 1,
     "do_image_splitting": True,
 }  # fmt: skip
-TILING = ("do_image_splitting", "max_image_size", "do_pad")
+TILING = ("do_image_splitting", "max_image_size", "do_pad", "video_sampling")
 NEXT_GRIDS = ((336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008))
 ONEVISION_GRIDS = tuple((384 * rows, 384 * columns) for rows in range(1, 7) for columns in range(1, 7))
 
@@ -209,6 +231,8 @@ KINDS: dict[str, Kind] = {
     "Llava": Kind(build=fixed, defaults=CROP, own=("do_pad",)),
     "ViT": Kind(build=fixed, defaults={**HALF, "size": 224, "resample": 2}),
     "Siglip": Kind(build=fixed, defaults={**HALF, "size": 224}),
+    "DINOv3ViT": Kind(build=smooth, defaults={**IMAGENET, "size": 224, "resample": 2}),
+    "DeiT": Kind(build=fixed, defaults={**IMAGENET, "size": 256, "crop_size": 224, "do_center_crop": True}),
     "Blip": Kind(build=fixed, defaults={"size": 384}),
     "Idefics": Kind(build=fixed, defaults={"size": 224}, own=("image_size",)),
     "EfficientNet": Kind(
@@ -231,7 +255,7 @@ KINDS: dict[str, Kind] = {
     "LlavaNext": Kind(
         build=any_resolution,
         defaults={**CROP, "image_grid_pinpoints": NEXT_GRIDS},
-        own=("image_grid_pinpoints", "do_pad"),
+        own=("image_grid_pinpoints", "do_pad", "aspect_ratio_setting"),
     ),
     "LlavaOnevision": Kind(
         build=any_resolution,

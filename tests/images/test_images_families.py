@@ -59,3 +59,15 @@ def test_what_is_not_known_is_refused_by_name(settings: dict[str, Any], named: s
 
 def test_a_switch_that_is_off_is_no_setting() -> None:
     processor_from_hf({"image_processor_type": "ViTImageProcessor", "do_flip_channel_order": False, "crop_pct": None})
+
+
+def test_what_real_files_say_besides() -> None:
+    """Settings of published files that change no picture, and one value of a setting that would."""
+    smolvlm = {"image_processor_type": "SmolVLMImageProcessor", "size": {"longest_edge": 2048}}
+    sampling = {"fps": 1, "max_frames": 64, "video_size": {"longest_edge": 512}}
+    assert processor_from_hf({**smolvlm, "video_sampling": sampling}) == processor_from_hf(smolvlm)
+    square = {"height": 336, "width": 336}
+    nexts = {"image_processor_type": "LlavaNextImageProcessor", "size": square, "crop_size": square}
+    assert processor_from_hf({**nexts, "aspect_ratio_setting": "anyres"}) == processor_from_hf(nexts)
+    with pytest.raises(ConfigError, match="aspect_ratio_setting"):
+        processor_from_hf({**nexts, "aspect_ratio_setting": "pad"})

@@ -17,6 +17,7 @@ from PIL import Image
 from showtell.images.decode import Limits, decode
 from showtell.images.families import processor_from_hf
 from showtell.images.fixed import FixedProcessor
+from showtell.images.smooth import SmoothProcessor
 
 ANY_SIZE = Limits(min_side=1)
 EXTENTS = [(37, 53), (96, 41), (33, 33), (121, 50), (5, 9), (50, 121), (31, 1), (1, 40)]
@@ -35,6 +36,7 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "vit, nearest": ("vit", "ViT", {**STRETCHED, "resample": 0}),
     "siglip": ("siglip", "Siglip", STRETCHED),
     "dinov2": ("bit", "Bit", {**SQUARE, "size": {"shortest_edge": 32}, **IMAGENET}),
+    "deit": ("deit", "DeiT", {"size": {"height": 30, "width": 31}, "crop_size": {"height": 24, "width": 27}}),
     "blip": ("blip", "Blip", {"size": {"height": 24, "width": 24}}),
     "idefics": ("idefics", "Idefics", {"image_size": 26}),
     "efficientnet": ("efficientnet", "EfficientNet", STRETCHED),
@@ -156,3 +158,19 @@ def test_sixteen_bits_are_scaled_where_the_reference_clips() -> None:
     ours = ours_of(reference.to_dict()).pixels(decode(data)).transpose(2, 0, 1)
     assert theirs.mean() > 250
     np.testing.assert_array_equal(ours, wanted)
+
+
+@pytest.mark.parametrize(("resample", "mode"), [(2, "bilinear"), (3, "bicubic")])
+def test_dinov3_resizes_in_real_numbers(resample: int, mode: str) -> None:
+    """Its class needs torchvision, which calls the interpolation below; so that is the oracle."""
+    settings = {"image_processor_type": "DINOv3ViTImageProcessorFast", "size": {"height": 23, "width": 31}}
+    ours = processor_from_hf({**settings, "resample": resample})
+    assert isinstance(ours, SmoothProcessor)
+    mean, std = (torch.tensor(IMAGENET[name])[:, None, None] for name in ("image_mean", "image_std"))
+    for height, width in EXTENTS:
+        pixels = colors(height, width)
+        image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() * (1 / 255)
+        resized = torch.nn.functional.interpolate(image, (23, 31), mode=mode, antialias=True)[0]
+        processed = ours(decode(pixels, ANY_SIZE))
+        torch.testing.assert_close(processed.pixels, (resized - mean) / std, atol=1e-5, rtol=0)
+        assert processed.view.source.box.xyxy == (0, 0, width, height)
