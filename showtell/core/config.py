@@ -11,6 +11,7 @@ and no interpolation here; a run is a Python function that returns one of these 
 """
 
 import dataclasses
+import difflib
 import types
 import typing
 from typing import Any, TypeVar
@@ -39,7 +40,7 @@ def from_dict(cls: type[T], data: Any, where: str = "") -> T:
     prefix = f"{where}." if where else ""
     unknown = sorted(set(data) - set(fields))
     if unknown:
-        raise ConfigError(f"{prefix}{unknown[0]}: {cls.__name__} has no such field; known fields: {', '.join(fields)}")
+        raise ConfigError(f"{prefix}{unknown[0]}: {cls.__name__} has no such field{_nearest(unknown[0], list(fields))}")
     required = {
         name
         for name, field in fields.items()
@@ -50,6 +51,14 @@ def from_dict(cls: type[T], data: Any, where: str = "") -> T:
         raise ConfigError(f"{prefix}{missing[0]}: {cls.__name__} needs this field and it has no default")
     hints = typing.get_type_hints(cls)
     return cls(**{name: _typed(hints[name], value, prefix + name) for name, value in data.items()})
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    """The end of the sentence: what was probably meant, or all there is where that is short."""
+    close = difflib.get_close_matches(name, known, n=3)
+    if close:
+        return f"; did you mean {' or '.join(close)}?"
+    return f"; its fields are {', '.join(known)}" if len(known) <= 8 else f" among its {len(known)} fields"
 
 
 def _plain(value: Any) -> Any:

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Boxes = Float[Tensor, "*batch 4"]
-Overlap = Float[Tensor, "*batch"]
+Boxes = Float[Tensor, "*#batch 4"]
+Overlap = Float[Tensor, "..."]
 EPSILON = 1e-7  # as the published implementations add to a denominator that may be 0
 
 

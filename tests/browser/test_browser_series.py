@@ -198,9 +198,10 @@ def test_a_patch_and_a_map_are_chosen_by_mouse_and_by_keyboard(reader: Page) -> 
     shows(where, expected("atlas", patch=cols - 1, map=1))
     expect(where.locator(".wall button").nth(1)).to_have_attribute("aria-pressed", "true")
     where.locator("[data-kind=raster] .twin summary").click()
-    cells = where.locator("[data-kind=raster] .numbers td:not(:empty)").all_inner_texts()
+    cells = where.locator("[data-kind=raster] .numbers td:not(:empty)")
     values = expected("atlas", patch=cols - 1, map=1)["widgets"][0]["values"]
-    assert [float(cell) for cell in cells] == pytest.approx(values, rel=0.06, abs=1e-9)
+    expect(cells).to_have_count(len(values))  # the table is filled when its `toggle` comes, after the click
+    assert [float(cell) for cell in cells.all_inner_texts()] == pytest.approx(values, rel=0.06, abs=1e-9)
 
 
 def test_patches_are_removed_and_put_back(reader: Page) -> None:
