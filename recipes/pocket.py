@@ -58,6 +58,8 @@ from showtell.worlds.scene import Scene, SceneConfig
 from showtell.worlds.shapes import COLORS
 
 PACKAGE = Path(__file__).parent.parent / "showtell" / "pocket"
+READING = {"word_share": 0.5, "random_word_share": 0.5}
+"""What edition 3 learns by: edition 2 answers every question about a word with the word it has met most often."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,7 @@ class PocketRun:
     tower_rate: learning rate of the tower in the last stage, as a fraction.
     extra: pictures of the last stage that only teach the tower, for each one with questions.
     again_steps, again_lr: length and peak rate of the last stage when it starts from an earlier edition.
+    word_share, random_word_share: of `SceneConfig`, while it goes on from an earlier edition: reading comes last.
     """
 
     seed: int = 1
@@ -101,8 +104,10 @@ class PocketRun:
     spread: float = 1.0
     tower_rate: float = 1.0
     extra: int = 1
-    again_steps: int = 5400
-    again_lr: float = 8e-4
+    again_steps: int = 2800
+    again_lr: float = 6e-4
+    word_share: float | None = None
+    random_word_share: float = 0.12
     workers: int = 1
 
     @property
@@ -144,7 +149,9 @@ class PocketRun:
         )
 
     def scene(self) -> Scene:
-        return Scene(SceneConfig(image_size=self.image_size, least_instances=self.least_instances), load_pack())
+        usual = SceneConfig(image_size=self.image_size, least_instances=self.least_instances)
+        words = {} if self.word_share is None else {"word_share": self.word_share}
+        return Scene(replace(usual, random_word_share=self.random_word_share, **words), load_pack())
 
 
 def main(
@@ -209,7 +216,7 @@ def again(run: PocketRun, folder: Path, start: Path, seconds: float | None) -> b
     torch.manual_seed(run.seed)
     model = JointModel(earlier.model, dense_head(run))
     seed = again_seed(run, int(earlier.card["edition"]))
-    later = replace(run, seed=seed, answer_steps=run.again_steps, lr=run.again_lr)
+    later = replace(run, seed=seed, answer_steps=run.again_steps, lr=run.again_lr, **READING)
     return answer(later, folder, model, earlier.template.tokenizer, seconds)
 
 
@@ -436,7 +443,8 @@ def history(run: PocketRun, earlier: dict[str, Any] | None) -> list[dict[str, An
         return [{"edition": 1, "seed": run.seed, "pictures_seen": first}]
     again = {name: seen * run.again_steps // run.answer_steps for name, seen in asked.items()}
     editions = earlier["trained_on"]["editions"]
-    return [*editions, {"edition": len(editions) + 1, "seed": again_seed(run, len(editions)), "pictures_seen": again}]
+    number, seed = len(editions) + 1, again_seed(run, len(editions))
+    return [*editions, {"edition": number, "seed": seed, "pictures_seen": again, "peak_lr": run.again_lr} | READING]
 
 
 def card(run: PocketRun, model: PrefixVLM, earlier: dict[str, Any] | None) -> dict[str, Any]:

@@ -32,10 +32,13 @@ _SIDES = {
 class Contents:
     """Lays things on a background, as far as the repertoire of a split allows."""
 
-    def __init__(self, repertoire: Repertoire, image_size: int, patterned_share: float = 0.0) -> None:
+    def __init__(
+        self, repertoire: Repertoire, image_size: int, patterned_share: float = 0.0, random_word_share: float = 0.12
+    ) -> None:
         self._may = repertoire
         self._image_size = image_size
         self._patterned_share = patterned_share
+        self._random_word_share = random_word_share
 
     def single(self, layout: Layout, dice: Dice) -> None:
         """One cut-out as in a photograph of it; on a plain ground when it does not stand out from this one."""
@@ -93,7 +96,7 @@ class Contents:
     def word(self, layout: Layout, dice: Dice) -> None:
         """A word, as plain letters or on a sign; a few are only letters. A split of unseen words keeps to its list."""
         text = dice.choice(self._may.words)
-        if self._may.split != "word" and dice.chance(0.12):
+        if self._may.split != "word" and dice.chance(self._random_word_share):
             text = "".join(dice.choice(LETTERS) for _ in range(2 + dice.below(4)))
         font, unit = dice.choice(self._may.fonts), self._image_size / 96
         most = (layout.width - 2, layout.height - 2)

@@ -53,6 +53,8 @@ class SceneConfig:
     """Pictures of cut-outs only."""
     word_share: float = 0.22
     """Pictures that also hold a word."""
+    random_word_share: float = 0.12
+    """Words that are only letters, so that reading cannot be replaced by remembering the list."""
     patterned_share: float = 0.2
     """Shapes in two colours, which no colour word is true of; none where pairs of colour and shape are the point."""
     photo_share: float = 0.35
@@ -78,7 +80,7 @@ class Scene:
         self.config = config
         self._repertoire = Repertoire(config.split, pack, config.least_instances)
         patterned = 0.0 if config.split == "composition" else config.patterned_share
-        self._contents = Contents(self._repertoire, config.image_size, patterned)
+        self._contents = Contents(self._repertoire, config.image_size, patterned, config.random_word_share)
         self.names = self._repertoire.names
 
     def sample(self, seed: int, index: int) -> tuple[UInt8[np.ndarray, "height width 3"], Facts]:
