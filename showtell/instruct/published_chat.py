@@ -22,13 +22,14 @@ from showtell.core.errors import ConfigError
 from showtell.core.geometry import Frame
 from showtell.fusion.image_plan import ImageLayout
 from showtell.fusion.reader import Reader
+from showtell.fusion.reply import Prompt, continued, prompt_of, prompt_of_words
 from showtell.fusion.sight import Sight
 from showtell.images.decode import Picture
 from showtell.images.view import ViewTransform
 from showtell.instruct.answer import Answer, AnswerToken
 from showtell.text.chat import ChatFormat, Place, Turn, render
 from showtell.text.decoder import Decoder
-from showtell.text.generate import Generated, generate
+from showtell.text.generate import Generated
 from showtell.text.sampling import SamplingConfig
 from showtell.text.tokenizer import Tokenizer
 
@@ -78,30 +79,34 @@ class Speaking:
 
         Raises ConfigError when pictures are shown to a model that has no sight.
         """
-        stop = self.tokenizer.id(self.chat.stop)
+        prompt = self.read(self.prompt(turns, self.layouts(pictures)), pictures)
+        return continued(self.decoder, prompt, sampling, stop_id=self.stop_id)
+
+    @property
+    def decoder(self) -> Decoder:
+        """The language model inside."""
+        decoder = self.model if isinstance(self.model, Decoder) else self.model.decoder
+        assert isinstance(decoder, Decoder)
+        return decoder
+
+    @property
+    def stop_id(self) -> int:
+        return self.tokenizer.id(self.chat.stop)
+
+    def layouts(self, pictures: Sequence[Picture]) -> list[ImageLayout]:
+        """How these pictures stand in a prompt; raises ConfigError when the model has no sight."""
+        if not pictures:
+            return []
+        if self.sight is None:
+            raise ConfigError("this model reads no pictures; ask it in words alone")
+        return self.sight.layouts([picture.frame for picture in pictures])
+
+    def read(self, ids: Sequence[int], pictures: Sequence[Picture]) -> Prompt:
+        """Rendered ids, with their pictures in place."""
         if self.sight is None or not pictures:
-            if pictures:
-                raise ConfigError("this model reads no pictures; ask it in words alone")
-            decoder = self.model if isinstance(self.model, Decoder) else self.model.decoder
-            assert isinstance(decoder, Decoder)
-            ids = torch.tensor([self.prompt(turns)])
-            return generate(decoder, decoder.embed(ids), torch.ones_like(ids).bool(), sampling, stop_id=stop)[0]
+            return prompt_of_words(self.decoder, ids)
         assert isinstance(self.model, Reader)
-        frames = [picture.frame for picture in pictures]
-        ids = torch.tensor([self.prompt(turns, self.sight.layouts(frames))])
-        valid = torch.ones_like(ids).bool()
-        reading = self.sight.reading(ids, valid, frames)
-        return generate(
-            self.model.decoder,
-            self.model.embed(self.sight.see(pictures), ids),
-            valid,
-            sampling,
-            stop_id=stop,
-            forbidden=(self.model.image_token_id,),
-            positions=reading.positions,
-            mask=reading.mask,
-            unwindowed=reading.unwindowed,
-        )[0]
+        return prompt_of(self.model, self.sight, ids, pictures)
 
     def answer(
         self, question: str, pictures: Sequence[Picture], name: str, sampling: SamplingConfig = SamplingConfig()

@@ -50,6 +50,15 @@ class KVCache:
             other.layers.append(LayerKV(layer.keys[index], layer.values[index]))
         return other
 
+    def first(self, count: int) -> "KVCache":
+        """A cache of the first `count` tokens: a conversation is read on from where it still agrees with another."""
+        other = KVCache(0)
+        for layer in self.layers:
+            keys, values = layer.keys, layer.values
+            held = keys is not None and values is not None and count > 0
+            other.layers.append(LayerKV(keys[:, :, :count], values[:, :, :count]) if held else LayerKV())  # type: ignore[index]
+        return other
+
     def nbytes(self) -> int:
         """Bytes of all keys and values."""
         return sum(
