@@ -8,10 +8,11 @@
 
 There are no negatives, so nothing *forbids* the solution "say the same of everything". Three things prevent it: the
 teacher moves slowly (momentum), its answers are sharper than the student's (temperature), and they are balanced over
-the K prototypes of a batch by Sinkhorn-Knopp, so that no prototype can have everything. `collapse` measures whether
-they did. Caron et al. 2021 (DINO), Zhou et al. 2022 (iBOT), Oquab et al. 2023 (DINOv2); Sablayrolles et al. 2019.
+the K prototypes, by Sinkhorn-Knopp or by centring, so that no prototype can have everything. `collapse` measures
+whether they did. Caron et al. 2021 (DINO), Zhou et al. 2022 (iBOT), Oquab et al. 2023 (DINOv2), Sablayrolles et al.
+2019 (KoLeo).
 
-Not here: crops (`images/`), the average (`engine/ema.py` keeps one for the result; the teacher is part of the step).
+Not here: crops (`multicrop.py`), the teacher and the step (`distill_step.py`).
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from showtell.engine.distributed import join_world
 
 
 class PrototypeHead(nn.Module):
@@ -54,6 +57,39 @@ def sinkhorn(
         log_p = log_p - log_p.logsumexp(dim=0, keepdim=True)
         log_p = log_p - log_p.logsumexp(dim=1, keepdim=True)
     return log_p.exp().to(scores.dtype)
+
+
+class SinkhornBalance(nn.Module):
+    """The balance of DINOv2: within the batch of each rank, remembering nothing."""
+
+    def forward(self, scores: Float[Tensor, "rows prototypes"], temperature: float) -> Float[Tensor, "rows prototypes"]:
+        return sinkhorn(scores, temperature)
+
+    def update(self, scores: Float[Tensor, "rows prototypes"]) -> None:
+        pass
+
+
+class Centring(nn.Module):
+    """The balance of DINO: what is said of everything is subtracted, as a running mean over batches.
+
+    softmax((scores - centre) / temperature),    centre <- m centre + (1 - m) mean(scores)      over all ranks
+
+    It forbids one prototype for everything and would allow a uniform answer; the low temperature forbids that one.
+    """
+
+    def __init__(self, prototypes: int, momentum: float = 0.9):
+        super().__init__()
+        self.momentum = momentum
+        self.centre = nn.Buffer(torch.zeros(prototypes))
+
+    def forward(self, scores: Float[Tensor, "rows prototypes"], temperature: float) -> Float[Tensor, "rows prototypes"]:
+        return ((scores - self.centre) / temperature).softmax(dim=-1)
+
+    @torch.no_grad()
+    def update(self, scores: Float[Tensor, "rows prototypes"]) -> None:
+        *sums, rows = join_world().sum([*scores.sum(dim=0).tolist(), len(scores)], scores.device)
+        if rows:
+            self.centre.lerp_(torch.tensor(sums, device=scores.device) / rows, 1 - self.momentum)
 
 
 def dino_loss(
