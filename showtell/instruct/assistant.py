@@ -103,7 +103,7 @@ class Assistant:
         """
         state = image if isinstance(image, ImageState) else self.encode(image)
         start = time.perf_counter()
-        prompt = torch.tensor([self._prompt(question, state.view)])
+        prompt = torch.tensor([self.prompt(question, state.view)])
         generated, attention = self._write(state, prompt, sampling, trace_attention, on_token)
         timings = {"encode": state.seconds, "generate": time.perf_counter() - start}
         answer = read_answer(
@@ -129,7 +129,8 @@ class Assistant:
         answer = self.ask(image, f"find {wanted}" if wanted else "", trace_attention=trace_attention)
         return answer.labelled([phrase.strip()] * len(answer.boxes))
 
-    def _prompt(self, question: Question, view: ViewTransform) -> list[int]:
+    def prompt(self, question: Question, view: ViewTransform) -> list[int]:
+        """Ids of a question, its places in pixels of the picture; raises ConfigError for an empty or endless one."""
         parts = (question,) if isinstance(question, str) else question
         if not any(not isinstance(part, str) or part.strip() for part in parts):
             raise ConfigError("the question is empty; ask something about the picture")
@@ -183,7 +184,7 @@ class Assistant:
             return answer
         start = time.perf_counter()
         decoder, template = self.model.decoder, self.template
-        prompts = torch.tensor([self._prompt(("what is in ", box, "?"), state.view) for box in nameless])
+        prompts = torch.tensor([self.prompt(("what is in ", box, "?"), state.view) for box in nameless])
         cache = state.cache.rows(torch.zeros(len(prompts), dtype=torch.long))
         valid = torch.ones(len(prompts), cache.length + prompts.shape[1], dtype=torch.bool)
         with torch.inference_mode():

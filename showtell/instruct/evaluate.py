@@ -18,24 +18,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from showtell.core.config import from_dict
 from showtell.core.errors import ConfigError
 from showtell.core.geometry import Box, Point
 from showtell.data.sample import sample_rng
-from showtell.images.view import ViewTransform
-from showtell.instruct.answer import Answer, read_answer
+from showtell.images.decode import decode
+from showtell.instruct import asking
+from showtell.instruct.answer import Answer
 from showtell.instruct.assistant import Assistant
-from showtell.instruct.conversation import Conversation
-from showtell.instruct.dataset import as_conversation
 from showtell.metrics.boxes import box_hit
 from showtell.metrics.captions import caption_facts
 from showtell.metrics.intervals import bootstrap_mean, wilson
 from showtell.metrics.text import exact_match
-from showtell.text.generate import generate
-from showtell.text.sampling import SamplingConfig
-from showtell.vision.dense_targets import stack_squares
 from showtell.worlds.cutouts import load_pack
 from showtell.worlds.facts import Facts
 from showtell.worlds.language import Exchange, exchanges
@@ -105,42 +99,15 @@ def run(assistant: Assistant, split: str, pictures: int, seed: int, most: int = 
         yield from ask_all(assistant, drawn, asked)
 
 
-@torch.inference_mode()
 def ask_all(
     assistant: Assistant, drawn: Sequence[tuple[Any, Facts]], asked: Sequence[Sequence[Exchange]]
 ) -> Iterator[Scored]:
-    """All questions about all pictures in one batch: every picture is read once, its cache shared by its questions."""
-    processor, template, model = assistant.processor, assistant.template, assistant.model
-    views = [processor.view(facts.frame) for _, facts in drawn]
-    squares = [processor.square(pixels, view) for (pixels, _), view in zip(drawn, views, strict=True)]
-    cache = model.read_images(stack_squares(squares, processor))
+    """All questions about all pictures; every picture is read once."""
     pairs = [(i, exchange) for i, exchanges_of in enumerate(asked) for exchange in exchanges_of]
-    if not pairs:
-        return
-    rendered = [template.render(prompt_of(e, drawn[i][1], views[i]), prompt=True).ids for i, e in pairs]
-    longest = max(map(len, rendered))
-    prompt = torch.tensor([[template.padding_id] * (longest - len(ids)) + ids for ids in rendered])
-    valid = torch.ones(len(pairs), cache.length + longest, dtype=torch.bool)
-    for row, ids in enumerate(rendered):
-        valid[row, cache.length : cache.length + longest - len(ids)] = False
-    written = generate(
-        model.decoder,
-        model.decoder.embed(prompt),
-        valid,
-        SamplingConfig(),
-        stop_id=template.end_id,
-        forbidden=(template.image_id, template.padding_id),
-        cache=cache.rows(torch.tensor([i for i, _ in pairs])),
-    )
-    for (i, exchange), generated in zip(pairs, written, strict=True):
-        grid = assistant.plan(drawn[i][1].frame).grid
-        answer = read_answer(generated, template, views[i], model=assistant.name, grid=grid, timings={})
+    pictures = [decode(pixels) for pixels, _ in drawn]
+    answers = asking.ask_all(assistant, pictures, [(i, exchange.question) for i, exchange in pairs])
+    for (i, exchange), answer in zip(pairs, answers, strict=True):
         yield Scored(exchange, drawn[i][1], answer, score(exchange, drawn[i][1], answer))
-
-
-def prompt_of(exchange: Exchange, facts: Facts, view: ViewTransform) -> Conversation:
-    """The question alone."""
-    return Conversation(as_conversation(exchange, facts, view).messages[:1])
 
 
 def score(exchange: Exchange, facts: Facts, answer: Answer) -> float:
