@@ -72,10 +72,17 @@ def test_pointing_sets_a_field_that_exists_and_stays_inside_it(demo: Demo[Any]) 
         if widget.get("field"):
             assert widget["field"] in names
             bound = bounds_of(demo.state_type)[widget["field"]]
-            cells = len(widget["maps"]) if widget["kind"] == "wall" else widget["grid"][0] * widget["grid"][1]
-            if widget.get("gesture") != "swap":
+            cells = places_of(widget)
+            if widget["kind"] != "ribbon" and widget.get("gesture") not in ("swap", "turn"):
                 bound.read(str(cells - 1))
             assert widget["selected"] is None or 0 <= widget["selected"] < cells
+
+
+def places_of(widget: dict[str, Any]) -> int:
+    """How many things of a widget can be pointed at."""
+    if widget["kind"] == "raster":
+        return int(widget["grid"][0] * widget["grid"][1])
+    return len(widget[{"wall": "maps", "ribbon": "tokens", "points": "places"}[widget["kind"]]])
 
 
 @EACH

@@ -9,7 +9,7 @@
 
 A state either passes `read_state` whole or is refused with one sentence that names the field; no `view` checks anything
 again. Text longer than `MOST_CHARACTERS` is not looked at; nothing is evaluated. Fields that live on a grid are in
-`grid_bounds.py`.
+`grid_bounds.py`, lists and places on a circle in `list_bounds.py`.
 """
 
 import math
@@ -52,12 +52,13 @@ class Bound(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Stepped(Bound):
-    """A number low, low + step, ..., high; whole when `step` is."""
+    """A number low, low + step, ..., high; whole when `step` is. `runs`: the page can let it run to its end."""
 
     low: float
     high: float
     step: float
     unit: str = ""
+    runs: bool = False
 
     @property
     def whole(self) -> bool:
@@ -82,7 +83,10 @@ class Stepped(Bound):
         return f"{value:.6g}"
 
     def control(self) -> dict[str, Any]:
-        return {"kind": "slider", "low": self.low, "high": self.high, "step": self.step, "unit": self.unit}
+        return {"kind": "slider", "low": self.low, "high": self.high, "step": self.step} | {
+            "unit": self.unit,
+            "runs": self.runs,
+        }
 
     def examples(self) -> tuple[Any, ...]:
         return self.at(0), self.at(self.count // 2), self.at(self.count - 1)
@@ -151,8 +155,10 @@ class Words(Bound):
         return tuple(text[: self.most].strip() for text in ("what is in the picture?", "a", "<image> is only text"))
 
 
-def stepped(default: float, *, low: float, high: float, step: float, label: str, unit: str = "") -> Any:
-    return _bounded(default, Stepped(label=label, low=low, high=high, step=step, unit=unit))
+def stepped(
+    default: float, *, low: float, high: float, step: float, label: str, unit: str = "", runs: bool = False
+) -> Any:
+    return _bounded(default, Stepped(label=label, low=low, high=high, step=step, unit=unit, runs=runs))
 
 
 def one_of(default: Any, options: Mapping[str, str], *, label: str, typed: type = str) -> Any:

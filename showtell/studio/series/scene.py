@@ -4,7 +4,8 @@
     Wall        many small maps of one grid, one of which is chosen
     Bars        a number a name
     Lines       curves over a shared axis
-    Ribbon      a sequence of tokens with roles
+    Ribbon      a sequence of tokens with roles, perhaps to be put into another order
+    Points      places in a plane or on a circle, with arrows and links (`points.py`)
 
 Colours are decided here in Python (`palette.py`), so the live page, the poster without JavaScript and a test see the
 same pixels. `Scene.digest` names the numbers that are drawn; the page repeats it once it has drawn them.
@@ -15,7 +16,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from jaxtyping import UInt8
@@ -159,7 +160,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Lines:
-    """Curves over shared xs; `at` marks the x of the present state."""
+    """Curves over shared xs; `at` marks the x of the present state, `mark` one more x, which `mark_name` explains."""
 
     title: str
     xs: Sequence[float]
@@ -167,6 +168,8 @@ class Lines:
     x_name: str
     y_name: str
     at: float | None = None
+    mark: float | None = None
+    mark_name: str = ""
     low: float | None = None
     high: float | None = None
     size: Size = "m"
@@ -186,6 +189,8 @@ class Lines:
             "x_name": self.x_name,
             "y_name": self.y_name,
             "at": None if self.at is None else significant(self.at),
+            "mark": None if self.mark is None else significant(self.mark),
+            "mark_name": self.mark_name,
             "low": significant(low),
             "high": significant(high if high > low else low + 1.0),
             "size": self.size,
@@ -204,19 +209,30 @@ class Token:
 
 @dataclass(frozen=True, kw_only=True)
 class Ribbon:
-    """A sequence, left to right, in order."""
+    """A sequence, left to right, in order.
+
+    field: a permutation of the tokens, in the state, that exchanging two of them changes; "" = nothing moves.
+    """
 
     title: str
     tokens: Sequence[Token]
     note: str = ""
+    field: str = ""
     size: Size = "full"
 
     def to_json(self) -> dict[str, Any]:
         tokens = [{"text": t.text, "concept": t.concept, "note": t.note, "count": t.count} for t in self.tokens]
-        return {"kind": "ribbon", "title": self.title, "tokens": tokens, "note": self.note, "size": self.size}
+        return {"kind": "ribbon", "title": self.title, "tokens": tokens, "note": self.note} | {
+            "field": self.field,
+            "selected": None,
+            "size": self.size,
+        }
 
 
-Widget = Raster | Wall | Bars | Lines | Ribbon
+class Widget(Protocol):
+    """What a scene needs of a widget: its data with `kind`, `title` and `size`."""
+
+    def to_json(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,10 +23,11 @@ export function controls(list, set) {
 }
 
 /** @type {Record<string, (control: Control, set: Set) => Made>} */
-const MAKE = { slider, choice, switch: toggle, order, cells, numbers, words };
+const MAKE = { slider, ticks, choice, switch: toggle, order, cells, numbers, words };
+const PACE = 140; // ms between the steps of a slider that runs
 
 /** @param {Control} control @param {Set} set @returns {Made} */
-function slider({ name, label, low, high, step, unit }, set) {
+function slider({ name, label, low, high, step, unit, runs }, set) {
   const id = `c${(made += 1)}`;
   const input = /** @type {HTMLInputElement} */ (element("input", { id, type: "range", min: low, max: high, step }));
   const output = element("output", { for: id, class: "mono" });
@@ -35,10 +36,64 @@ function slider({ name, label, low, high, step, unit }, set) {
     say();
     set(name, input.value);
   });
+  const node = element("div", { class: "control slider" }, element("label", { for: id }, label), input, output);
+  if (runs) node.append(runner(input));
+  return {
+    node,
+    show: (text) => {
+      input.value = text;
+      say();
+    },
+  };
+}
+
+/** A button that moves a slider to its end, or by one step where motion is not wanted. @param {HTMLInputElement} input */
+function runner(input) {
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const button = element("button", { type: "button", class: "push" }, still ? "Step" : "Run");
+  let timer = 0;
+  const stop = () => {
+    clearInterval(timer);
+    timer = 0;
+    if (!still) button.textContent = "Run";
+  };
+  const advance = () => {
+    if (Number(input.value) >= Number(input.max)) return stop();
+    input.stepUp();
+    input.dispatchEvent(new Event("input"));
+  };
+  button.addEventListener("click", () => {
+    if (timer) return stop();
+    if (Number(input.value) >= Number(input.max)) {
+      input.value = input.min;
+      input.dispatchEvent(new Event("input"));
+    } else if (still) advance();
+    if (still) return;
+    button.textContent = "Stop";
+    timer = setInterval(advance, PACE);
+  });
+  input.addEventListener("pointerdown", stop);
+  input.addEventListener("keydown", stop);
+  return button;
+}
+
+/** @param {Control} control @param {Set} set @returns {Made} */
+function ticks({ name, label, values, unit }, set) {
+  const id = `c${(made += 1)}`;
+  const input = /** @type {HTMLInputElement} */ (element("input", { id, type: "range", min: 0, max: values.length - 1, step: 1 }));
+  const output = element("output", { for: id, class: "mono" });
+  const say = () => {
+    output.textContent = `${values[Number(input.value)]}${unit ? ` ${unit}` : ""}`;
+    input.setAttribute("aria-valuetext", output.textContent);
+  };
+  input.addEventListener("input", () => {
+    say();
+    set(name, values[Number(input.value)]);
+  });
   return {
     node: element("div", { class: "control slider" }, element("label", { for: id }, label), input, output),
     show: (text) => {
-      input.value = text;
+      input.value = String(values.indexOf(text));
       say();
     },
   };

@@ -37,6 +37,10 @@ export class Lines {
       text(LEFT + 4, 9, data.y_name, "start"),
     ];
     if (data.at !== null) parts.push(shape("line", { class: "at", x1: this.x(data.at), x2: this.x(data.at), y1: 12, y2: foot }));
+    if (data.mark !== null && data.mark !== undefined) {
+      const across = this.x(data.mark);
+      parts.push(shape("line", { class: "landmark", x1: across, x2: across, y1: 12, y2: foot }), text(across + 4, 22, data.mark_name, "start"));
+    }
     for (const line of data.lines) {
       const points = xs.map((/** @type {number} */ x, /** @type {number} */ i) => `${this.x(x).toFixed(2)},${this.y(line.ys[i]).toFixed(2)}`).join(" ");
       parts.push(shape("polyline", { class: `${line.concept}${line.dashed ? " dashed" : ""}`, points, "data-values": line.ys.join(" ") }));

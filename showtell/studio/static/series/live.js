@@ -16,13 +16,14 @@ import { Wall } from "./wall.js";
 import { Bars } from "./bars.js";
 import { Lines } from "./lines.js";
 import { Ribbon } from "./ribbon.js";
+import { Points } from "./points.js";
 
 /** @typedef {Record<string, string>} State field -> text, as in the URL */
 /** @typedef {(field: string, text: string) => void} Set */
 /** @typedef {{kind: string, title: string, size: string} & Record<string, any>} WidgetData */
 /** @typedef {{state: State, digest: string, widgets: WidgetData[], says: string, facts: [string, string][], computed_by: string, elapsed_ms: number}} Figure */
 
-const KINDS = { raster: Raster, wall: Wall, bars: Bars, lines: Lines, ribbon: Ribbon };
+const KINDS = { raster: Raster, wall: Wall, bars: Bars, lines: Lines, ribbon: Ribbon, points: Points };
 const PATIENCE = 150; // ms before a figure says that it is working
 
 class Live {
