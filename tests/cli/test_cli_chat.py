@@ -33,3 +33,17 @@ def test_a_refused_line_is_told_and_the_next_is_answered(showtell, assistant, pi
     lines = [json.loads(line) for line in ran.out.splitlines()]
     assert "10,000 words" in lines[0]["error"] and lines[1]["answer"] == "a dog"
     assert ran.code == 2, "a program that pipes questions in learns that one was refused"
+
+
+def test_another_picture_is_looked_at_when_asked_to(showtell, assistant, picture, typed) -> None:
+    typed(f"what is this?\n/look {picture}\nwhere is it?\n/again\n/look\n/dance\n/help\n")
+    ran = showtell("chat", picture, "--json")
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert assistant.encoded == 2 and len(assistant.asked) == 2
+    assert "wants the picture" in lines[2]["error"] and "/dance is no command" in lines[3]["error"]
+
+
+def test_a_chat_without_a_picture_or_with_two_is_refused(showtell, assistant, picture, typed) -> None:
+    typed("what is this?\n")
+    assert "no picture was given" in json.loads(showtell("chat", "--json").out)["error"]
+    assert "one picture at a time" in json.loads(showtell("chat", picture, picture, "--json").out)["error"]
