@@ -11,7 +11,7 @@ wider tokens, nothing lost.
     ----+----
     i j | k l
 
-Bridges that *choose* what to keep are `resampler.py` and `qformer.py`.
+Or they are averaged (`pooled.py`). Bridges that *choose* what to keep are `resampler.py` and `qformer.py`.
 """
 
 from collections import OrderedDict
@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from showtell.core.mlp import MLP, Activation
+from showtell.fusion.pooled import PooledTokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class ConnectorConfig:
     activation: of the MLP.
     bias: biases in its layers.
     shuffle: side of the square of tokens that is folded into one first; 1 = none.
+    pool: side of the square of tokens whose mean is taken before that; 1 = none.
     """
 
     kind: Literal["linear", "mlp"] = "mlp"
@@ -41,6 +43,7 @@ class ConnectorConfig:
     activation: Activation = "gelu"
     bias: bool = True
     shuffle: int = 1
+    pool: int = 1
 
 
 class PixelShuffle(nn.Module):
@@ -61,13 +64,14 @@ class PixelShuffle(nn.Module):
 
 
 def make_connector(config: ConnectorConfig, vision_dim: int, text_dim: int) -> nn.Module:
-    """(batch, tokens, vision_dim) -> (batch, tokens / shuffle^2, text_dim)."""
+    """(batch, tokens, vision_dim) -> (batch, tokens / (pool shuffle)^2, text_dim)."""
     width = vision_dim * config.shuffle**2
     bridge: nn.Module
     if config.kind == "linear":
         bridge = nn.Linear(width, text_dim, bias=config.bias)
     else:
         bridge = MLP(width, config.hidden or text_dim, config.activation, config.bias, out=text_dim)
-    if config.shuffle == 1:
-        return bridge
-    return nn.Sequential(OrderedDict(shuffle=PixelShuffle(config.shuffle), bridge=bridge))
+    steps: dict[str, nn.Module] = {"pool": PooledTokens(config.pool)} if config.pool > 1 else {}
+    if config.shuffle > 1:
+        steps["shuffle"] = PixelShuffle(config.shuffle)
+    return nn.Sequential(OrderedDict(**steps, bridge=bridge)) if steps else bridge
