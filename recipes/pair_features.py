@@ -24,7 +24,12 @@ PART = 256
 
 
 def features(
-    pairs: Sequence[Pair], root: Path, tower: nn.Module, folder: Path, pack: CutoutPack, view: str = "plain",
+    pairs: Sequence[Pair],
+    root: Path,
+    tower: nn.Module,
+    folder: Path,
+    pack: CutoutPack,
+    view: str = "plain",
     say: Callable[[str], None] = lambda words: None,
 ) -> dict[str, Tensor]:
     """{"pooled": (pairs, width), "hash": (pairs, bits), "there": (pairs,)}; `there` is False for what cannot be drawn."""
@@ -49,7 +54,7 @@ def one_part(
     if view == "placed":
         shown = [placed(image or blank, pack, first + i) for i, image in enumerate(drawn)]
     pixels = torch.stack([normalize(to_float(np.asarray(image)), HALF_MEAN, HALF_STD) for image in shown])
-    pooled = [pooled_of(tower, batch) for batch in pixels.split(32)]
+    pooled = [pooled_of(tower, batch) for batch in pixels.split(8)]
     hashes = torch.tensor(np.stack([hash_of(image) for image in plain]))
     there = torch.tensor([image is not None for image in drawn])
     return {"pooled": torch.cat(pooled).half(), "hash": hashes, "there": there}

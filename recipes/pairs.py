@@ -41,8 +41,12 @@ from showtell.worlds.cutouts import CutoutPack
 
 SIDE = 224
 HELD_CATEGORIES = 56
-LEFT_OUT = re.compile(r"flat-theme|lemon-theme|etiquette-theme|special/|symbols/alphabets|decorations|unsorted/duplicates|shapes/star")
-NO_WORDS = set("unsorted clipart openclipart image images png svg hash icon icons appicon symbol shape mime-types theme".split())
+LEFT_OUT = re.compile(
+    r"flat-theme|lemon-theme|etiquette-theme|special/|symbols/alphabets|decorations|unsorted/duplicates|shapes/star"
+)
+NO_WORDS = set(
+    "unsorted clipart openclipart image images png svg hash icon icons appicon symbol shape mime-types theme".split()
+)
 DUBLIN = "{http://purl.org/dc/elements/1.1/}"
 RDF_ITEM = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
 SKIN_TONES = tuple("1F3FB 1F3FC 1F3FD 1F3FE 1F3FF".split())
@@ -166,7 +170,9 @@ def sentences(*candidates: str) -> tuple[str, ...]:
     """What can serve as a caption: words, not numbers or the names of collections; each once."""
     found = []
     for candidate in candidates:
-        words = " ".join(unicodedata.normalize("NFKC", html.unescape(candidate)).replace("_", " ").split()).strip(" .!?")
+        words = " ".join(unicodedata.normalize("NFKC", html.unescape(candidate)).replace("_", " ").split()).strip(
+            " .!?"
+        )
         words = re.sub(r"(?<=[a-z])\d+$| \d+$", "", words)
         if re.search(r"[A-Za-z]{3}", words) and words.lower() not in NO_WORDS and len(words) <= 90:
             found.append(words)
@@ -188,7 +194,7 @@ def visible_of(pair: Pair, root: Path) -> Image.Image | None:
         else:
             image = Image.open(path)
             image = None if image.width * image.height > 40_000_000 else image.convert("RGBA")
-    except (OSError, ValueError):
+    except (OSError, ValueError, Image.DecompressionBombError):
         return None
     seen = None if image is None else image.getchannel("A").point([0] * 16 + [255] * 240).getbbox()
     if image is None or seen is None:

@@ -2,7 +2,7 @@
 
     folder --walk--> files --changed?--> decode --embedder--> unit vectors
     index/  index.json          which embedder, how wide
-            entries.jsonl       {"path", "sha256", "bytes", "modified", "row"}       one line a file
+            entries.jsonl       {"path", "sha256", "bytes", "modified", "row"}       one line a file, the last counts
             vectors-00000.safetensors ...                                            PART rows each
             quarantine.jsonl    {"path", "why"}                                      what could not be read, and why
 
@@ -38,12 +38,17 @@ PART = 256
 class Embedder(Protocol):
     """What an index needs of a dual encoder.
 
+    name: what to call it in messages.
     key: names weights and preprocessing; equal keys give equal vectors.
     dim: width of the shared space.
     """
 
-    key: str
-    dim: int
+    @property
+    def name(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
 
     def pictures(self, pictures: Sequence[Picture]) -> Tensor: ...
     def texts(self, texts: Sequence[str]) -> Tensor: ...
@@ -96,11 +101,22 @@ class PictureIndex:
             raise DataError(f"{self.folder} is not a folder; give one that holds pictures")
         self.place = Path(place) if place is not None else self.folder / ".showtell-index"
         self.entries: dict[str, Entry] = {}
-        self.vectors = torch.zeros(0, embedder.dim)
+        self._parts: list[Tensor] = []
         self._read()
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    @property
+    def vectors(self) -> Float[Tensor, "rows dim"]:
+        """Every stored vector, row by row."""
+        if len(self._parts) != 1:
+            self._parts = [torch.cat([torch.zeros(0, self.embedder.dim), *self._parts])]
+        return self._parts[0]
+
+    @property
+    def rows(self) -> int:
+        return sum(len(part) for part in self._parts)
 
     def update(self, on_file: Callable[[int, int], None] = lambda done, total: None) -> Update:
         """Bring the index up to date.
@@ -113,10 +129,12 @@ class PictureIndex:
         paths = sorted(self._walk())
         if not paths:
             raise DataError(f"{self.folder} holds no pictures ({', '.join(sorted(SUFFIXES))})")
-        removed = [path for path in self.entries if path not in set(paths)]
+        present = set(paths)
+        removed = [path for path in self.entries if path not in present]
         for path in removed:
             del self.entries[path]
         rows = {entry.sha256: entry.row for entry in self.entries.values()}
+        self._write_entries()
         waiting: list[Picture] = []
         counts, bad = {"embedded": 0, "reused": 0}, []
         for done, path in enumerate(paths, start=1):
@@ -173,7 +191,7 @@ class PictureIndex:
         known = digest in rows
         if not known:
             waiting.append(decode(content))
-            rows[digest] = len(self.vectors) + len(waiting) - 1
+            rows[digest] = self.rows + len(waiting) - 1
         self.entries[path] = Entry(
             path=path, sha256=digest, bytes=status.st_size, modified=status.st_mtime_ns, row=rows[digest]
         )
@@ -190,36 +208,39 @@ class PictureIndex:
         """Vectors of a part, written, then the entries that name them."""
         with torch.inference_mode():
             vectors = self.embedder.pictures(waiting).float().cpu().clone()
-        number = len(list(self.place.glob("vectors-*.safetensors")))
+        number, known = len(list(self.place.glob("vectors-*.safetensors"))), self.rows
         save_tensors({"vectors": vectors}, self.place / f"vectors-{number:05d}.safetensors")
-        self.vectors = torch.cat([self.vectors, vectors])
+        self._parts.append(vectors)
         waiting.clear()
-        self._write_entries()
+        with open(self.place / "entries.jsonl", "a", encoding="utf-8") as file:
+            file.writelines(_line(entry) for entry in self.entries.values() if entry.row >= known)
 
     def _write_entries(self) -> None:
+        """All of them, once each."""
         self.place.mkdir(parents=True, exist_ok=True)
-        head = {"version": 1, "embedder": self.embedder.key, "dim": self.embedder.dim}
+        head = {"version": 1, "embedder": self.embedder.key, "name": self.embedder.name, "dim": self.embedder.dim}
         write_atomically(self.place / "index.json", (json.dumps(head, indent=1) + "\n").encode())
-        known = (entry for entry in self.entries.values() if entry.row < len(self.vectors))
-        write_atomically(
-            self.place / "entries.jsonl", "".join(json.dumps(asdict(entry)) + "\n" for entry in known).encode()
-        )
+        known = (_line(entry) for entry in self.entries.values() if entry.row < self.rows)
+        write_atomically(self.place / "entries.jsonl", "".join(known).encode())
 
     def _read(self) -> None:
         if not (self.place / "index.json").exists():
             return
         try:
             head = json.loads((self.place / "index.json").read_text(encoding="utf-8"))
-            lines = (self.place / "entries.jsonl").read_text(encoding="utf-8").splitlines()
-            entries = [Entry(**json.loads(line)) for line in lines]
-            made_by = (head["embedder"], head["dim"])
+            lines = (self.place / "entries.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+            entries = [Entry(**json.loads(line)) for line in lines if line.endswith("\n")]  # the last may be torn
+            made_by, name = (head["embedder"], head["dim"]), str(head.get("name", head["embedder"]))
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise DataError(f"{self.place} is no readable index ({error}); delete it to have it made again") from error
         if made_by != (self.embedder.key, self.embedder.dim):
             raise DataError(
-                f"{self.place} was made by {made_by[0]} and the model at hand is {self.embedder.key}; "
-                "use that model, or delete the index to have it made again"
+                f"{self.place} was made by {name} ({made_by[0]}) and the model at hand is {self.embedder.name} "
+                f"({self.embedder.key}); use that model, or delete the index to have it made again"
             )
-        parts = [load_tensors(path)["vectors"] for path in sorted(self.place.glob("vectors-*.safetensors"))]
-        self.vectors = torch.cat([self.vectors, *parts])
-        self.entries = {entry.path: entry for entry in entries if entry.row < len(self.vectors)}
+        self._parts = [load_tensors(path)["vectors"] for path in sorted(self.place.glob("vectors-*.safetensors"))]
+        self.entries = {entry.path: entry for entry in entries if entry.row < self.rows}
+
+
+def _line(entry: Entry) -> str:
+    return json.dumps(asdict(entry)) + "\n"

@@ -27,7 +27,7 @@ class MeanColor:
     dim = 3
 
     def __init__(self, key: str = "mean-color") -> None:
-        self.key, self.seen = key, 0
+        self.name, self.key, self.seen = "mean colour", key, 0
 
     def pictures(self, pictures: Sequence[Picture]) -> Tensor:
         self.seen += len(pictures)
@@ -118,7 +118,7 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
     index = PictureIndex(folder, MeanColor())
     assert index.search_text("red") == []
     index.update()
-    with pytest.raises(DataError, match="was made by mean-color and the model at hand is other"):
+    with pytest.raises(DataError, match=r"was made by mean colour \(mean-color\) and the model at hand is mean colour \(other\)"):
         PictureIndex(folder, MeanColor("other"))
     with pytest.raises(DataError, match="the description is empty"):
         index.search_text("  ")
