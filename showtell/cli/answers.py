@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from showtell.cli import console
-from showtell.cli.options import Json, Model, PicturePath, asked
+from showtell.cli.options import Json, Model, PicturePath, answering, asked
 from showtell.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,13 +49,21 @@ Draw = Annotated[
     tyro.conf.arg(metavar="OUT.png", help="Write the picture with the answer's boxes and points drawn on it."),
 ]
 
+Prove = Annotated[
+    bool,
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.arg(help="Hide what the answer rests on, ask again, and say where each word came from."),
+]
 
-def ask(words: Words, /, model: Model = "pocket", draw: Draw = None, json: Json = False) -> int:
+
+def ask(words: Words, /, model: Model = "pocket", draw: Draw = None, prove: Prove = False, json: Json = False) -> int:
     """Answer a question about a picture, with the boxes the answer speaks of."""
     if len(words) < 2:
         raise ConfigError('name the picture first and the question last: showtell ask photo.jpg "what is this?"')
     *paths, question = words
     question = checked(question, "question")
+    if prove:
+        return _prove(paths, question, model, draw, json)
     return _answer(paths, model, draw, json, lambda assistant, picture: assistant.ask(picture, question))
 
 
@@ -109,6 +117,22 @@ def _answer(
             show(answer, path if len(paths) > 1 else None)
     if draw is not None:
         console.note(f"drawn: {draw}")
+    return 0
+
+
+def _prove(paths: Sequence[str], question: str, model: str, draw: Path | None, as_json: bool) -> int:
+    """One answer, put to the test."""
+    if len(paths) > 1:
+        raise ConfigError(f"--prove puts one answer to the test, but {len(paths)} pictures were given")
+    if draw is not None:
+        _check_drawing(draw, paths)
+    from showtell.images.decode import decode
+
+    picture = decode(paths[0])
+    from showtell.cli.prove import proved
+    from showtell.load import load
+
+    proved(answering(load(model)), picture, question, draw, as_json)
     return 0
 
 

@@ -46,7 +46,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "env": about.env,
     "studio": studio.studio,
 }
-FLAGS = frozenset({"--json", "--open", "--help", "-h"})  # the options that take no value
+FLAGS = frozenset({"--json", "--open", "--prove", "--help", "-h"})  # the options that take no value
 DESCRIPTION = "A vision-language stack you can read, run and trust. Every command accepts --json."
 
 

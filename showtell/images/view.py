@@ -78,6 +78,17 @@ class ViewTransform:
         corners = back._x(shape.x1), back._y(shape.y1), back._x(shape.x2), back._y(shape.y2)
         return Box(*corners, self.source).clip()
 
+    def cells(self, rows: int, cols: int) -> list[Box | None]:
+        """The cells of a grid laid over the view, row by row, in the original; None where one is all padding."""
+        height, width = self.target.height / max(rows, 1), self.target.width / max(cols, 1)
+        found: list[Box | None] = []
+        for row in range(rows):
+            for col in range(cols):
+                cell = Box(col * width, row * height, (col + 1) * width, (row + 1) * height, self.target)
+                place = self.to_original(cell)
+                found.append(place if place.width > 1e-6 and place.height > 1e-6 else None)
+        return found
+
     def compose(self, then: "ViewTransform") -> "ViewTransform":
         """This map followed by `then`, whose source is this map's target."""
         _require(then.source, self.target, "intermediate")

@@ -5,13 +5,18 @@ pixels of the original picture. A sequence of location tokens that is no place i
 """
 
 import math
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from showtell.core.geometry import Box, Point
 from showtell.images.view import ViewTransform
 from showtell.instruct.template import Template
 from showtell.text.generate import Generated
+
+LOCATION = re.compile(r"\s*<loc_\d+>\s*")
+SPECIAL = re.compile(r"\s*<[^<>\s]+>\s*")
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,13 @@ class AnswerToken:
     """One token as it was written.
 
     attention: share of attention to each image token, mean over layers and heads; None unless it was traced.
+    id: its number in the model's vocabulary; None where whoever made the answer did not say.
     """
 
     text: str
     probability: float
     attention: list[float] | None = None
+    id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,36 @@ def read_answer(
     probabilities = [*generated.probabilities, generated.stop_probability]
     sure = math.exp(sum(math.log(max(p, 1e-12)) for p in probabilities) / len(probabilities))
     shown = attention or [None] * len(pieces)  # type: ignore[list-item]
-    tokens = tuple(AnswerToken(piece, p, a) for piece, p, a in zip(pieces, generated.probabilities, shown, strict=True))
+    written = zip(pieces, generated.probabilities, shown, generated.ids, strict=True)
+    tokens = tuple(AnswerToken(piece, p, a, token) for piece, p, a, token in written)
     dropped = tuple(f"{' '.join(run.tokens)}: {run.reason}" for run in parsed.dropped)
     return Answer(words, tuple(boxes), tuple(points), sure, model, timings, tokens, grid, view, dropped)
+
+
+@dataclass
+class TokenGroup:
+    """Tokens that are shown together: the pieces of a word, or the coordinates of one box or point.
+
+    start: number of its first token.
+    """
+
+    located: bool
+    start: int
+    tokens: list[AnswerToken] = field(default_factory=list)
+
+
+def token_groups(tokens: Sequence[AnswerToken]) -> list[TokenGroup]:
+    """Words and places in order; control tokens, such as the one that announces a box, belong to neither."""
+    groups: list[TokenGroup] = []
+    open_group = False
+    for number, token in enumerate(tokens):
+        located = LOCATION.fullmatch(token.text) is not None
+        if not located and (SPECIAL.fullmatch(token.text) or not token.text):
+            open_group = False  # a control token, such as the one that announces a box, ends what came before
+            continue
+        same = open_group and groups[-1].located == located
+        if not same or (not located and token.text[0].isspace()):
+            groups.append(TokenGroup(located, number))
+        groups[-1].tokens.append(token)
+        open_group = True
+    return groups

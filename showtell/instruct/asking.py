@@ -27,7 +27,7 @@ from showtell.vision.dense_targets import stack_squares
 
 PICTURES = 8
 QUESTIONS = 16
-STEP = 8  # prompts are padded to a multiple of this
+STEP = 8  # prompts are padded to the next multiple of this
 
 
 @torch.inference_mode()
@@ -84,7 +84,7 @@ def _tiles(lengths: Sequence[int]) -> list[tuple[int, list[int]]]:
     """(padded length, rows) of each forward pass."""
     rows_of: dict[int, list[int]] = defaultdict(list)
     for row, length in enumerate(lengths):
-        rows_of[-(-length // STEP) * STEP].append(row)
+        rows_of[(length // STEP + 1) * STEP].append(row)  # at least one column of padding: always the same kernels
     return [
         (length, rows[first : first + QUESTIONS])
         for length, rows in sorted(rows_of.items())

@@ -85,9 +85,7 @@ def summary(skill: str, values: Sequence[float]) -> dict[str, float]:
 
 def run(assistant: Assistant, split: str, pictures: int, seed: int, most: int = 8) -> Iterator[Scored]:
     """Ask up to `most` questions about each picture of a split."""
-    pack = load_pack()
-    world = assistant.card.get("world", {})  # what the model was trained on decides what it can be asked
-    scene = Scene(from_dict(SceneConfig, {**world, "split": "val" if split == "phrasing" else split}), pack)
+    scene = held_out_scene(assistant, split)
     phrasings = "heldout" if split == "phrasing" else "train"
     for first in range(0, pictures, CHUNK):
         positions = range(first, min(first + CHUNK, pictures))
@@ -97,6 +95,12 @@ def run(assistant: Assistant, split: str, pictures: int, seed: int, most: int = 
             for position, (_, facts) in zip(positions, drawn, strict=True)
         ]
         yield from ask_all(assistant, drawn, asked)
+
+
+def held_out_scene(assistant: Assistant, split: str) -> Scene:
+    """The world of a split, as the model was trained on it: that decides what it can be asked."""
+    world = assistant.card.get("world", {})
+    return Scene(from_dict(SceneConfig, {**world, "split": "val" if split == "phrasing" else split}), load_pack())
 
 
 def ask_all(

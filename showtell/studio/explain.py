@@ -12,27 +12,15 @@ Attention tells where the model looked, not what decided its answer; interventio
 """
 
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from showtell.core.geometry import Box, Frame
+from showtell.core.geometry import Frame
 from showtell.images.view import ViewTransform
-from showtell.instruct.answer import Answer, AnswerToken
+from showtell.instruct.answer import Answer, AnswerToken, token_groups
 
-LOCATION = re.compile(r"\s*<loc_\d+>\s*")
-SPECIAL = re.compile(r"\s*<[^<>\s]+>\s*")
 LIT_TIMES_UNIFORM = 1.5
 """A patch is lit when its share of the attention is at least this many times the uniform share."""
-
-
-@dataclass
-class _Group:
-    """Tokens that are shown together: the pieces of a word, or the coordinates of one box or point."""
-
-    located: bool
-    tokens: list[AnswerToken] = field(default_factory=list)
 
 
 def explain(answer: Answer, frame: Frame) -> dict[str, Any]:
@@ -59,21 +47,13 @@ def explain(answer: Answer, frame: Frame) -> dict[str, Any]:
 
 def patch_cells(view: ViewTransform, rows: int, cols: int) -> list[list[float] | None]:
     """Each cell of the grid, row by row, as xyxy pixels of the original picture; `None` where it is all padding."""
-    height, width = view.target.height / max(rows, 1), view.target.width / max(cols, 1)
-    cells: list[list[float] | None] = []
-    for row in range(rows):
-        for col in range(cols):
-            cell = Box(col * width, row * height, (col + 1) * width, (row + 1) * height, view.target)
-            place = view.to_original(cell)
-            visible = place.x2 - place.x1 > 1e-6 and place.y2 - place.y1 > 1e-6
-            cells.append(_rounded(place.xyxy) if visible else None)
-    return cells
+    return [None if cell is None else _rounded(cell.xyxy) for cell in view.cells(rows, cols)]
 
 
 def _words(answer: Answer, patches: int) -> list[dict[str, Any]]:
     places = _places(answer)
     words = []
-    for group in _groups(answer.tokens):
+    for group in token_groups(answer.tokens):
         words.append(
             {
                 "text": "" if group.located else "".join(token.text for token in group.tokens).strip(),
@@ -87,7 +67,7 @@ def _words(answer: Answer, patches: int) -> list[dict[str, Any]]:
 
 def _places(answer: Answer) -> list[list[Any] | None]:
     """For each run of location tokens, in order, the box or point it became; None where it was no place."""
-    runs = [[token.text.strip() for token in group.tokens] for group in _groups(answer.tokens) if group.located]
+    runs = [[token.text.strip() for token in group.tokens] for group in token_groups(answer.tokens) if group.located]
     dropped = {sentence.partition(": ")[0] for sentence in answer.dropped}
     counts = {"box": 0, "point": 0}
     places: list[list[Any] | None] = []
@@ -100,22 +80,6 @@ def _places(answer: Answer) -> list[list[Any] | None]:
         counts[kind] += 1
     fits = counts["box"] == len(answer.boxes) and counts["point"] == len(answer.points)
     return places if fits else [None] * len(runs)
-
-
-def _groups(tokens: Sequence[AnswerToken]) -> list[_Group]:
-    groups: list[_Group] = []
-    open_group = False
-    for token in tokens:
-        located = LOCATION.fullmatch(token.text) is not None
-        if not located and (SPECIAL.fullmatch(token.text) or not token.text):
-            open_group = False  # a control token, such as the one that announces a box, ends what came before
-            continue
-        same = open_group and groups[-1].located == located
-        if not same or (not located and token.text[0].isspace()):
-            groups.append(_Group(located))
-        groups[-1].tokens.append(token)
-        open_group = True
-    return groups
 
 
 def _share(tokens: Sequence[AnswerToken], patches: int) -> list[float] | None:
