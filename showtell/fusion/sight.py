@@ -23,7 +23,7 @@ from showtell.fusion import idefics2, idefics3, paligemma, qwen2_vl
 from showtell.fusion.anyres import AnyResPlan, AnyResVLM, plan_anyres, plan_single
 from showtell.fusion.blip2 import Blip2
 from showtell.fusion.image_plan import ImageLayout, Piece
-from showtell.fusion.prefix_vlm import PrefixVLM
+from showtell.fusion.prefix_vlm import Prefix
 from showtell.images.anyres import AnyResProcessor
 from showtell.images.decode import Picture
 from showtell.images.fixed import FixedProcessor
@@ -71,7 +71,7 @@ class CountedWords:
 class FixedSight(CountedWords):
     """One view a picture: LLaVA, PaliGemma, BLIP-2, Janus."""
 
-    model: PrefixVLM | Blip2
+    model: Prefix | Blip2
     processor: FixedProcessor
     layout: ImageLayout
 

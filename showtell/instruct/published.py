@@ -47,6 +47,7 @@ class Published:
     processor, tokenizer, chat: None where the checkpoint has none.
     sight: model and processor together, where pictures stand among the words of a prompt.
     config: contents of its configuration file.
+    about: what its card says, for a model that was trained here.
     """
 
     name: str
@@ -58,12 +59,22 @@ class Published:
     chat: ChatFormat | None = None
     sight: Sight | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def layout(self, frame: Frame) -> ImageLayout:
         """How a picture of this extent stands in a prompt; raises ConfigError for a model that reads none there."""
         if self.sight is None:
             raise ConfigError(f"{self.name}: a {self.kind} ({self.family}) reads no pictures among its words")
         return self.sight.layouts([frame])[0]
+
+    @property
+    def context(self) -> int:
+        """Most tokens it was trained to read at once; 2,048 where its configuration does not say."""
+        inner = [self.config.get(name) for name in ("text_config", "llm_config", "language_config")]
+        places = [part for part in (*inner, self.config) if isinstance(part, Mapping)]
+        names = ("max_position_embeddings", "llama.context_length")
+        found = (part.get(name) for part in places for name in names)
+        return next((int(number) for number in found if isinstance(number, int)), 2048)
 
     def speaking(self) -> Speaking:
         """What is needed to talk to it; raises ConfigError naming the part the checkpoint lacks."""
@@ -116,7 +127,7 @@ class Published:
         if self.chat is not None:
             found["chat"] = {role: repr(opening)[1:-1] for role, opening in self.chat.openings.items()}
             found["chat"]["stop"] = self.chat.stop
-        return found
+        return found | dict(self.about)
 
 
 def count(module: nn.Module) -> int:
