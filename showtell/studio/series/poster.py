@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from showtell.studio.series.heat import heat_poster
 from showtell.studio.series.points import points_poster
 
 WIDE, HIGH, LEFT, BELOW = 360, 200, 44, 34  # of a plot, in its own units; static/series/lines.js uses the same
@@ -92,4 +93,4 @@ def _png(rgb: str, width: int, height: int) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-DRAW = {"raster": raster, "wall": wall, "bars": bars, "lines": lines, "ribbon": ribbon, "points": points_poster}
+DRAW = {"raster": raster, "wall": wall, "bars": bars, "lines": lines, "ribbon": ribbon, "points": points_poster, "heat": heat_poster}

@@ -39,7 +39,7 @@ class Raster:
     labels: a word a cell, shown under the pointer; beside or instead of `values`.
     field: the field of the state that pointing sets.
     gesture: "choose" sets the field to the cell; "swap" exchanges two cells of a permutation; "toggle" adds the cell to
-        a set or takes it out.
+        a set or takes it out; "paint" writes one more than the field `brush` into the cell of a list, or 0 over it.
     selected: the cell that is marked.
     note: a line under it.
     size: how much room it takes.
@@ -53,7 +53,8 @@ class Raster:
     values: Sequence[float] | None = None
     labels: Sequence[str] | None = None
     field: str = ""
-    gesture: Literal["choose", "swap", "toggle"] = "choose"
+    gesture: Literal["choose", "swap", "toggle", "paint"] = "choose"
+    brush: str = ""
     selected: int | None = None
     note: str = ""
     size: Size = "m"
@@ -73,6 +74,7 @@ class Raster:
             "labels": None if self.labels is None else list(self.labels),
             "field": self.field,
             "gesture": self.gesture,
+            "brush": self.brush,
             "selected": self.selected,
             "note": self.note,
             "size": self.size,

@@ -14,6 +14,7 @@ import { controls } from "./controls.js";
 import { Raster } from "./raster.js";
 import { Wall } from "./wall.js";
 import { Bars } from "./bars.js";
+import { Heat } from "./heat.js";
 import { Lines } from "./lines.js";
 import { Ribbon } from "./ribbon.js";
 import { Points } from "./points.js";
@@ -23,7 +24,7 @@ import { Points } from "./points.js";
 /** @typedef {{kind: string, title: string, size: string} & Record<string, any>} WidgetData */
 /** @typedef {{state: State, digest: string, widgets: WidgetData[], says: string, facts: [string, string][], computed_by: string, elapsed_ms: number}} Figure */
 
-const KINDS = { raster: Raster, wall: Wall, bars: Bars, lines: Lines, ribbon: Ribbon, points: Points };
+const KINDS = { raster: Raster, wall: Wall, bars: Bars, lines: Lines, ribbon: Ribbon, points: Points, heat: Heat };
 const PATIENCE = 150; // ms before a figure says that it is working
 
 class Live {

@@ -4,6 +4,7 @@
  *
  * choose   a click, a drag or an arrow key sets the field to a cell
  * toggle   a click, or Enter, adds a cell to a set or takes it out
+ * paint    a click, or Enter, puts one more than the field `brush` into a cell of a list, or 0 when it is there already
  * swap     a drag from one cell to another, or Enter on both, exchanges them in a permutation
  */
 
@@ -16,6 +17,7 @@ const MANUAL = {
   choose: "Arrow keys choose a cell.",
   swap: "Arrow keys move, Enter picks a tile and then another to swap them.",
   toggle: "Arrow keys move, Enter takes a cell in or out.",
+  paint: "Arrow keys move, Enter puts the chosen thing into a cell or takes it away.",
 };
 
 export class Raster {
@@ -56,7 +58,7 @@ export class Raster {
     if (data.field) {
       this.frame.tabIndex = 0;
       this.frame.setAttribute("role", "application");
-      this.frame.setAttribute("aria-label", `${data.title}. ${MANUAL[/** @type {"swap" | "toggle" | "choose"} */ (data.gesture)]}`);
+      this.frame.setAttribute("aria-label", `${data.title}. ${MANUAL[/** @type {"swap" | "toggle" | "choose" | "paint"} */ (data.gesture)]}`);
       this.frame.dataset.gesture = data.gesture;
     }
     this.place(this.mark, data.selected);
@@ -87,6 +89,7 @@ export class Raster {
         else this.pick(up);
       }
       if (this.data?.gesture === "toggle" && up !== null && up === down) this.toggle(up);
+      if (this.data?.gesture === "paint" && up !== null && up === down) this.paint(up);
       down = null;
     });
     this.frame.addEventListener("pointercancel", () => (down = null));
@@ -108,6 +111,10 @@ export class Raster {
       event.preventDefault();
       this.hover(from);
       this.toggle(from);
+    } else if (this.data.gesture === "paint" && (event.key === "Enter" || event.key === " ")) {
+      event.preventDefault();
+      this.hover(from);
+      this.paint(from);
     } else if (this.data.gesture === "swap" && (event.key === "Enter" || event.key === " ")) {
       event.preventDefault();
       this.hover(from);
@@ -140,6 +147,15 @@ export class Raster {
     const rest = cells.filter((/** @type {string} */ one) => one !== String(cell));
     if (rest.length === cells.length) rest.push(String(cell));
     this.set(this.data.field, rest.join(".") || "-");
+  }
+
+  /** @param {number} cell gets the brush, or is emptied when it has it already */
+  paint(cell) {
+    const { state, field, brush } = this.data;
+    const cells = state[field].split(".");
+    const value = String(Number(state[brush]) + 1); // 0 is an empty cell
+    cells[cell] = cells[cell] === value ? "0" : value;
+    this.set(field, cells.join("."));
   }
 
   /** @param {number} one @param {number} other */
