@@ -7,7 +7,7 @@ be read but never written. What was read of a prompt before (an earlier turn of 
 again where a cache holds it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -53,14 +53,19 @@ class Prompt:
         return not bool(self.mask.triu(1 + self.mask.shape[-1] - self.mask.shape[-2]).any())
 
 
-def prompt_of(model: Reader, sight: Sight, ids: Sequence[int], pictures: Sequence[Picture]) -> Prompt:
-    """Rendered ids and their pictures, spliced.
+def prompt_of(
+    model: Reader, sight: Sight, ids: Sequence[int], pictures: Sequence[Picture], seen: Tensor | None = None
+) -> Prompt:
+    """Rendered ids and their pictures, spliced; `seen` are their image tokens where they were computed before.
 
     Raises ValueError when placeholders and image tokens do not agree.
     """
     row = torch.tensor([list(ids)], device=next(model.parameters()).device)
     valid = torch.ones_like(row, dtype=torch.bool)
-    words = model.decoder.embed(row) if not pictures else model.embed(sight.see(pictures), row)
+    if pictures:
+        words = model.embed(sight.see(pictures) if seen is None else seen, row)
+    else:
+        words = model.decoder.embed(row)
     reading = sight.reading(row, valid, [picture.frame for picture in pictures])
     placeholder = model.image_token_id
     forbidden = (placeholder,) if placeholder < model.decoder.config.vocab_size else ()
@@ -79,7 +84,7 @@ def continued(
     prompt: Prompt,
     config: SamplingConfig,
     *,
-    stop_id: int,
+    stop_id: int | Collection[int],
     cache: KVCache | None = None,
     generator: torch.Generator | None = None,
     on_token: Callable[[list[int]], None] | None = None,

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from showtell.core.errors import ConfigError
 from showtell.core.geometry import Frame
@@ -80,7 +80,7 @@ class Speaking:
         Raises ConfigError when pictures are shown to a model that has no sight.
         """
         prompt = self.read(self.prompt(turns, self.layouts(pictures)), pictures)
-        return continued(self.decoder, prompt, sampling, stop_id=self.stop_id)
+        return continued(self.decoder, prompt, sampling, stop_id=self.stop_ids)
 
     @property
     def decoder(self) -> Decoder:
@@ -90,8 +90,9 @@ class Speaking:
         return decoder
 
     @property
-    def stop_id(self) -> int:
-        return self.tokenizer.id(self.chat.stop)
+    def stop_ids(self) -> tuple[int, ...]:
+        """Tokens that end an answer."""
+        return (self.tokenizer.id(self.chat.stop),)
 
     def layouts(self, pictures: Sequence[Picture]) -> list[ImageLayout]:
         """How these pictures stand in a prompt; raises ConfigError when the model has no sight."""
@@ -101,12 +102,12 @@ class Speaking:
             raise ConfigError("this model reads no pictures; ask it in words alone")
         return self.sight.layouts([picture.frame for picture in pictures])
 
-    def read(self, ids: Sequence[int], pictures: Sequence[Picture]) -> Prompt:
-        """Rendered ids, with their pictures in place."""
+    def read(self, ids: Sequence[int], pictures: Sequence[Picture], seen: Tensor | None = None) -> Prompt:
+        """Rendered ids, with their pictures in place; `seen` are their image tokens if they are known."""
         if self.sight is None or not pictures:
             return prompt_of_words(self.decoder, ids)
         assert isinstance(self.model, Reader)
-        return prompt_of(self.model, self.sight, ids, pictures)
+        return prompt_of(self.model, self.sight, ids, pictures, seen)
 
     def answer(
         self, question: str, pictures: Sequence[Picture], name: str, sampling: SamplingConfig = SamplingConfig()
