@@ -2,8 +2,9 @@
 
     python bench/decode.py [--json] [--model FILE.gguf or FOLDER] [--tokens 24] [--rounds 3] [--threads 2]
 
-    fp32, bf16   tokens a second, greedy, one row, after a prompt of 40 tokens, both sides in the same dtype
-    int8         ours with byte weights beside theirs in bf16
+    fp32, bf16   tokens a second, greedy, one row, after a prompt of 40 tokens, both sides in the same dtype (ours in
+                 fp32 with its wide matrices laid out by columns)
+    half, int8   ours with 16-bit and 8-bit weights beside theirs in bf16
     cold load    from a folder of safetensors to a model that can be asked, each in a process that has its imports
 
 Without `--model` the model has the shape of SmolLM2-135M and random weights: the time does not depend on their values.
@@ -34,8 +35,8 @@ from showtell.text.decoder import Decoder
 from showtell.text.families import load_decoder
 from showtell.text.generate import generate
 from showtell.text.gguf_decoder import load_gguf_decoder
-from showtell.text.int8 import to_int8_decoder
 from showtell.text.sampling import SamplingConfig
+from showtell.text.writing import by_columns, to_half_decoder, to_int8_decoder
 
 PROMPT = 40
 OURS = "from pathlib import Path; from showtell.text.families import load_decoder as load"
@@ -162,23 +163,26 @@ def main() -> None:
         folder = Path(name)
         write_folder(open_model(given.model), folder)
         load_ours, load_theirs = cold_load(folder, given.rounds)
-        exact, half, small = load_decoder(folder), load_decoder(folder, torch.bfloat16), load_decoder(folder)
-        small = to_int8_decoder(small)
+        exact, brain = by_columns(load_decoder(folder)), load_decoder(folder, torch.bfloat16)
+        half, small = to_half_decoder(load_decoder(folder)), to_int8_decoder(load_decoder(folder))
         theirs = {
             kind: AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
             for kind, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
         }
         writers = {"fp32": our_writer(exact), "peer fp32": their_writer(theirs["fp32"])}
-        writers |= {"bf16": our_writer(half), "int8": our_writer(small), "peer bf16": their_writer(theirs["bf16"])}
+        writers |= {"bf16": our_writer(brain), "peer bf16": their_writer(theirs["bf16"])}
+        writers |= {"half": our_writer(half), "int8": our_writer(small)}
         rate = speeds(writers, given.tokens, given.rounds)
         weights = sum(p.numel() for p in exact.parameters())
         reading = read_bandwidth()
-        lost = [] if given.model is None else [("int8", *costs(exact, small)), ("bf16", *costs(exact, half))]
+        rounded = {"int8": small, "half": half, "bf16": brain}
+        lost = [] if given.model is None else [(kind, *costs(exact, other)) for kind, other in rounded.items()]
     report(
         f"writing, {given.threads} threads, {weights / 1e6:.0f} million weights",
         [
             Ratio.rate("fp32, tokens / s", rate["fp32"], rate["peer fp32"], 2.0),
             Ratio.rate("bf16, tokens / s", rate["bf16"], rate["peer bf16"], 2.0),
+            Ratio.rate("16-bit weights against bf16, tokens / s", rate["half"], rate["peer bf16"], 2.0),
             Ratio.rate("int8 against bf16, tokens / s", rate["int8"], rate["peer bf16"], 3.0),
             Ratio.rate("cold loads / s", 1 / load_ours, 1 / load_theirs, 2.0),
         ],
@@ -187,6 +191,7 @@ def main() -> None:
             ("read from memory at most, GB / s", reading / 1e9, None),
             ("share of it, fp32", rate["fp32"] * weights * 4 / reading, rate["peer fp32"] * weights * 4 / reading),
             ("share of it, bf16", rate["bf16"] * weights * 2 / reading, rate["peer bf16"] * weights * 2 / reading),
+            ("share of it, 16-bit weights", rate["half"] * weights * 2 / reading, None),
             ("share of it, int8", rate["int8"] * weights / reading, None),
         ],
         notes=[f"{kind}: KL {kl:.4f} nats a token, first choice equal in {same:.1%}" for kind, kl, same in lost],

@@ -45,7 +45,8 @@ from showtell.instruct.joint import JointModel, JointScenes, JointStep
 from showtell.instruct.losses import ordinal_targets
 from showtell.instruct.packing import PackedBatch
 from showtell.instruct.step import SupervisedStep
-from showtell.instruct.template import Rendered, Template, TemplateConfig
+from showtell.instruct.template import Template, TemplateConfig
+from showtell.text.chat import Rendered
 from showtell.text.coordinates import LocationCodec
 from showtell.text.decoder import DecoderConfig
 from showtell.text.tokenizer import Tokenizer, train_tokenizer

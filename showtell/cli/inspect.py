@@ -21,7 +21,7 @@ from showtell.cli.options import Json, Model, answering
 from showtell.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from showtell.instruct.template import Rendered
+    from showtell.text.chat import Rendered
     from showtell.text.tokenizer import Tokenizer
 
 COLOURS = {"image": "magenta", "control": "yellow", "system": "blue", "user": "cyan", "assistant": "green"}

@@ -19,7 +19,8 @@ from showtell.images.processor import Processor
 from showtell.images.view import ViewTransform
 from showtell.instruct.conversation import Conversation, question
 from showtell.instruct.packing import Document, PackedBatch, PackedRow, pack_row, stack_rows
-from showtell.instruct.template import Rendered, Template
+from showtell.instruct.template import Template
+from showtell.text.chat import Rendered
 from showtell.vision.dense_targets import stack_squares
 from showtell.vision.vit import ViTConfig
 from showtell.worlds.facts import Facts

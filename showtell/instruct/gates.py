@@ -25,7 +25,7 @@ from showtell.fusion.prefix_vlm import PrefixVLM
 from showtell.instruct.losses import answer_loss
 from showtell.instruct.packing import IGNORE, PackedBatch
 from showtell.instruct.step import SupervisedStep
-from showtell.instruct.template import Rendered
+from showtell.text.chat import Rendered
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from showtell.core.masks import PADDING
-from showtell.instruct.template import Rendered
+from showtell.text.chat import Rendered
 
 IGNORE = -100
 

@@ -5,24 +5,22 @@
     not trained   not     not               not         TRAINED ..............................  TRAINED
 
 The mask is true by construction, since each token is written by the code that knows who says it; nothing is searched
-for
-afterwards in a tokenised string. A template is a table of control tokens around each role. Location tokens are written
-through the model's one codec from the *view's* unit coordinates. Pictures that open a message are written before the
-turn itself opens, so that one picture can be the shared trunk of many questions (`packing.py`).
+for afterwards in a tokenised string. A template is a table of control tokens around each role. Location tokens are
+written through the model's one codec from the *view's* unit coordinates. Pictures that open a message are written
+before the turn itself opens, so that one picture can be the shared trunk of many questions (`packing.py`). What comes
+out is the `Rendered` of `text/chat.py`, which writes the formats of published models.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from showtell.core.errors import DataError
 from showtell.core.geometry import Box, Point
 from showtell.fusion.image_plan import ImagePlan
 from showtell.instruct.conversation import Conversation, Part, Picture
+from showtell.text.chat import Rendered, TokenRole
 from showtell.text.coordinates import LocationCodec
 from showtell.text.tokenizer import Tokenizer
-
-TokenRole = Literal["image", "control", "system", "user", "assistant"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,23 +49,6 @@ class TemplateConfig:
         return (self.padding, self.image, *self.before.values(), self.end, self.box, self.point)
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """A conversation as the model reads it; all sequences have one entry a token.
-
-    loss_mask: whether the token is something the model must learn to write.
-    image_slots: (first token, number of tokens) of each picture, in order.
-    """
-
-    ids: list[int]
-    loss_mask: list[bool]
-    roles: list[TokenRole]
-    image_slots: list[tuple[int, int]]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
 class Template:
     """Writes conversations for one model: its tokenizer, its control tokens, its location codec."""
 
@@ -89,7 +70,7 @@ class Template:
         Raises DataError for a picture without plan, a role the template does not know, or (unless `prompt`) a
         conversation in which nothing is trained on.
         """
-        out = Rendered([], [], [], [])
+        out = Rendered()
         for message in conversation.messages:
             if message.role not in self.before:
                 raise DataError(
@@ -101,20 +82,20 @@ class Template:
             answering = message.role == "assistant"
             for part in message.parts[:leading]:
                 self._write_part(out, part, message.role, answering, plans)
-            self._write(out, [self.before[message.role]], "control", False)
+            out.write([self.before[message.role]], "control", False)
             for part in message.parts[leading:]:
                 self._write_part(out, part, message.role, answering, plans)
             if answering:
-                self._write(out, [self.end_id], "assistant", True)
+                out.write([self.end_id], "assistant", True)
         if prompt:
-            self._write(out, [self.before["assistant"]], "control", False)
+            out.write([self.before["assistant"]], "control", False)
         elif not any(out.loss_mask):
             raise DataError("nothing in this conversation is trained on; it needs an assistant turn")
         return out
 
     def trunk(self, plan: ImagePlan) -> Rendered:
         """The picture alone: what every question about it continues from."""
-        out = Rendered([], [], [], [])
+        out = Rendered()
         self._write_part(out, Picture(0), "image", False, [plan])
         return out
 
@@ -131,15 +112,9 @@ class Template:
                 raise DataError(f"the conversation shows picture {part.index + 1} but only {len(plans)} were given")
             tokens = plans[part.index].tokens
             out.image_slots.append((len(out.ids), tokens))
-            self._write(out, [self.image_id] * tokens, "image", False)
+            out.write([self.image_id] * tokens, "image", False)
         elif isinstance(part, str):
             lowered = self.config.lowercase_questions and role == "user"
-            self._write(out, self.tokenizer.encode(part.lower() if lowered else part), role, trained)
+            out.write(self.tokenizer.encode(part.lower() if lowered else part), role, trained)
         else:
-            self._write(out, self.locations(part), role, trained)
-
-    @staticmethod
-    def _write(out: Rendered, ids: list[int], role: TokenRole, trained: bool) -> None:
-        out.ids.extend(ids)
-        out.loss_mask.extend([trained] * len(ids))
-        out.roles.extend([role] * len(ids))
+            out.write(self.locations(part), role, trained)

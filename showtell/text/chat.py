@@ -80,6 +80,7 @@ class ChatFormat:
 class Rendered:
     """A conversation as the model reads it; `ids`, `loss_mask` and `roles` have one entry a token.
 
+    loss_mask: whether the token is something the model must learn to write.
     image_slots: (first token, number of tokens) of each picture, in order.
     """
 
@@ -87,6 +88,9 @@ class Rendered:
     loss_mask: list[bool] = field(default_factory=list)
     roles: list[TokenRole] = field(default_factory=list)
     image_slots: list[tuple[int, int]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
     def write(self, ids: Sequence[int], role: TokenRole, trained: bool) -> None:
         self.ids.extend(ids)

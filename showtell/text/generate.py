@@ -5,7 +5,7 @@ in the same column; `valid` says which columns are real and positions count real
 it would be alone (a test holds them equal).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,8 +22,8 @@ from showtell.text.sampling import SamplingConfig, choose, forbid
 class Generated:
     """One row's continuation: token ids without the stop token, each with the probability it had when it was chosen.
 
-    stopped: the stop token was reached (False: cut off at `max_tokens`).
-    stop_probability: probability of the stop token where it was chosen, 1 if it never was.
+    stopped: a stop token was reached (False: cut off at `max_tokens`).
+    stop_probability: probability of the stop token where one was chosen, 1 if none ever was.
     """
 
     ids: list[int]
@@ -58,7 +58,7 @@ def generate(
     valid: Bool[Tensor, "batch total"],
     config: SamplingConfig,
     *,
-    stop_id: int,
+    stop_id: int | Collection[int],
     forbidden: Sequence[int] = (),
     cache: KVCache | None = None,
     positions: Int[Tensor, "*axes batch tokens"] | None = None,
@@ -67,19 +67,21 @@ def generate(
     generator: torch.Generator | None = None,
     on_token: Callable[[list[int]], None] | None = None,
 ) -> list[Generated]:
-    """Continue each row until its stop token.
+    """Continue each row until a stop token.
 
     Args:
         prompt: embeddings still to be read.
         valid: which columns are real, over what the cache holds *and* the prompt.
+        stop_id: what ends an answer; published models may have several such tokens.
         cache: tokens read before (an image prefix); it is forked, never changed.
         positions: of the prompt, where they are not simply counted; new tokens count on from the latest.
         mask: whom the prompt's tokens see, where that is not simply all before them; new tokens see everything.
         unwindowed: see `Decoder`; for the prompt only.
-        on_token: called with the new ids of each step, one a row; finished rows repeat `stop_id`.
+        on_token: called with the new ids of each step, one a row; finished rows repeat a stop token.
     """
     cache = cache.fork() if cache else decoder.new_cache()
-    batch = len(prompt)
+    stops = (stop_id,) if isinstance(stop_id, int) else (*stop_id,)
+    batch, padded = len(prompt), not bool(valid.all())
     if positions is None:
         counts = valid.long().cumsum(dim=1)
         positions = (counts - 1).clamp_min(0)[:, -prompt.shape[1] :]
@@ -92,24 +94,24 @@ def generate(
     stop_probability = [1.0] * batch
     for step in range(config.max_tokens):
         logits = forbid(decoder.logits(hidden[:, -1]).float(), forbidden)
-        chosen = choose(logits, config, generator).masked_fill(done, stop_id)
+        chosen = choose(logits, config, generator).masked_fill(done, stops[0] if stops else 0)
         probability = logits.softmax(dim=-1).gather(-1, chosen[:, None])[:, 0]
         for row, (token, p) in enumerate(zip(chosen.tolist(), probability.tolist(), strict=True)):
             if done[row]:
                 continue
-            if token == stop_id:
+            if token in stops:
                 stop_probability[row] = p
             else:
                 rows[row][0].append(token)
                 rows[row][1].append(p)
-        done |= chosen == stop_id
+        done |= torch.isin(chosen, chosen.new_tensor(stops))
         if on_token:
             on_token(chosen.tolist())
         if bool(done.all()) or step + 1 == config.max_tokens:
             break
         valid = torch.cat([valid, valid.new_ones(batch, 1)], dim=1)
-        next_position = newest + 1 + step
-        hidden = decoder(decoder.embed(chosen[:, None]), next_position, left_padded_mask(valid, 1), cache)
+        seen = left_padded_mask(valid, 1) if padded else None  # None: the newest token sees all
+        hidden = decoder(decoder.embed(chosen[:, None]), newest + 1 + step, seen, cache)
     return [Generated(ids, ps, bool(done[i]), stop_probability[i]) for i, (ids, ps) in enumerate(rows)]
 
 

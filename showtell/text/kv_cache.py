@@ -1,12 +1,16 @@
 """Keys and values of the tokens already read, so that the next token costs one column instead of the whole triangle.
 
-A layer's entry is replaced, never written into: appending makes a new tensor. That costs a copy and buys the property
-that matters here: `fork()` is free and safe, so the picture's keys and values are computed once (`ImageState`) and any
-number of questions continue from them. With contexts of a few hundred tokens the copy is well below the cost of a
-layer.
+    buffer   [ picture | question | answer so far |  room  ]        (batch, kv_heads, capacity, head_dim)
+    a fork   [ picture | question ]  sees the same memory and never writes to it
+
+Appending writes into the room behind the last token, which doubles when it is used up. Only the cache that made a
+buffer writes to it: a `fork()` is free, and copies when it first appends. So the picture's keys and values are computed
+once (`ImageState`) and any number of questions continue from them, none disturbing another.
 """
 
-from torch import Tensor, cat
+from torch import Tensor
+
+LEAST_ROOM = 64  # tokens
 
 
 class LayerKV:
@@ -14,13 +18,27 @@ class LayerKV:
 
     def __init__(self, keys: Tensor | None = None, values: Tensor | None = None):
         self.keys, self.values = keys, values
+        self._buffers: tuple[Tensor, Tensor] | None = None  # whose beginnings `keys` and `values` are
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add new positions; returns everything so far."""
-        if self.keys is not None and self.values is not None:
-            keys, values = cat([self.keys, keys], dim=2), cat([self.values, values], dim=2)
-        self.keys, self.values = keys, values
-        return keys, values
+        if self.keys is None or self.values is None:
+            self.keys, self.values = keys, values
+            return keys, values
+        held, length = self.keys.shape[2], self.keys.shape[2] + keys.shape[2]
+        if self._buffers is None or self._buffers[0].shape[2] < length:
+            self._buffers = (with_room(self.keys, length), with_room(self.values, length))
+        for buffer, new in zip(self._buffers, (keys, values), strict=True):
+            buffer[:, :, held:length] = new
+        self.keys, self.values = (buffer[:, :, :length] for buffer in self._buffers)
+        return self.keys, self.values
+
+
+def with_room(held: Tensor, length: int) -> Tensor:
+    """A longer tensor that begins with `held`."""
+    buffer = held.new_empty(*held.shape[:2], max(2 * length, LEAST_ROOM), held.shape[3])
+    buffer[:, :, : held.shape[2]] = held
+    return buffer
 
 
 class KVCache:

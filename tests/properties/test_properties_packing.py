@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from showtell.core.masks import branch_mask
 from showtell.instruct.packing import IGNORE, Document, pack_row
-from showtell.instruct.template import Rendered
+from showtell.text.chat import Rendered
 
 PADDING = 0
 

@@ -76,6 +76,38 @@ def test_a_prefix_cache_is_shared_and_never_disturbed() -> None:
     assert [row.ids for row in twice[0]] == expected
 
 
+@torch.no_grad()
+def test_a_fork_copies_when_it_appends_and_the_first_owner_does_not() -> None:
+    model = decoder(2)
+    cache = model.new_cache()
+    step = lambda cache, id, at: model(model.embed(torch.tensor([[id]])), torch.tensor([[at]]), None, cache)  # noqa: E731
+    for at, id in enumerate((3, 4, 5)):
+        step(cache, id, at)
+    fork = cache.fork()
+    alone = step(cache.fork(), 7, 3)
+    held = fork.layers[0].keys.clone()  # type: ignore[union-attr]
+    address = cache.layers[0].keys.data_ptr()  # type: ignore[union-attr]
+    step(cache, 9, 3)  # writes into the room behind what the fork sees
+    assert cache.layers[0].keys.data_ptr() == address  # type: ignore[union-attr]
+    assert torch.equal(fork.layers[0].keys, held)  # type: ignore[arg-type]
+    assert torch.equal(step(fork, 7, 3), alone) and fork.length == cache.length == 4
+
+
+@torch.no_grad()
+def test_any_of_several_tokens_ends_an_answer() -> None:
+    model = decoder()
+    ids = torch.tensor([[3, 4, 5], [9, 2, 1]])
+    valid = torch.ones_like(ids, dtype=torch.bool)
+    free = generate(model, model.embed(ids), valid, SamplingConfig(max_tokens=12), stop_id=[])
+    stops = {row.ids[4] for row in free}
+    assert len(stops) == 2 and not any(row.stopped for row in free)
+    stopped = generate(model, model.embed(ids), valid, SamplingConfig(max_tokens=12), stop_id=stops)
+    for whole, row in zip(free, stopped, strict=True):
+        end = min(i for i, id in enumerate(whole.ids) if id in stops)
+        assert row.stopped and row.ids == whole.ids[:end]
+        assert abs(row.stop_probability - whole.probabilities[end]) < 1e-6
+
+
 def test_forbidden_tokens_cannot_be_drawn_and_top_p_keeps_the_likely() -> None:
     logits = torch.tensor([[5.0, 4.0, 1.0, 0.0]])
     assert choose(forbid(logits, [0]), SamplingConfig()).item() == 1

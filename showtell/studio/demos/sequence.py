@@ -9,12 +9,12 @@ from torch import Tensor
 from showtell.core.masks import causal_mask, prefix_mask
 from showtell.fusion.image_plan import ImagePlan, plan_image
 from showtell.instruct.conversation import Conversation, Message, Part, Picture
-from showtell.instruct.template import Rendered
 from showtell.studio.series.bounds import Words, bounded, one_of, stepped
 from showtell.studio.series.demo import Demo
 from showtell.studio.series.palette import grey
 from showtell.studio.series.scene import Bars, Concept, Raster, Ribbon, Scene, Token
 from showtell.studio.series.tools import Tools, Unavailable
+from showtell.text.chat import Rendered
 from showtell.vision.costs import block_cost
 
 SHOWN = 120  # largest side of the drawn mask
