@@ -7,7 +7,8 @@
     look      what the frozen tower sees in some thousand pictures, kept on disk       `smol_llava_pictures.py`
     connect   stage 1: the connector learns, from captions                              the decoder frozen
     converse  stage 2: connector and a LoRA on the decoder, from questions and answers  its own matrices frozen
-    blind     the same LoRA from the same questions without pictures: what guessing can reach
+    blind     the same LoRA from the same questions without pictures: what guessing can reach (it has learned that
+              after a third of the steps)
 
 and `export`, which writes a model folder of a few megabytes (connector, adapter, card; the two checkpoints are named,
 not copied), `score`, which fills in its figures, and `ship`, which copies it into the package.
@@ -213,15 +214,16 @@ def see(run: SmolRun, folder: Path, bases: Bases) -> None:
 
 
 def rows(run: SmolRun, folder: Path, bases: Bases, stage: str, blind: bool = False, held: bool = False) -> Rows:
-    """The packed rows of a stage, or the few that only its gates see."""
+    """The packed rows of a stage, or the few that only its gates see; a blind row is shorter by its picture."""
+    tokens = image_tokens(run.image_size)
     return Rows(
         memory=Remembered(folder / "pictures"),
         format=bases.chat,
         tokenizer=bases.tokenizer,
         image_id=bases.tokenizer.id(PLACEHOLDER),
         stage=stage,
-        length=run.caption_tokens if stage == "captions" else run.question_tokens,
-        image_tokens=0 if blind else image_tokens(run.image_size),
+        length=(run.caption_tokens if stage == "captions" else run.question_tokens) - (tokens if blind else 0),
+        image_tokens=0 if blind else tokens,
         seed=run.seed + (stage == "questions"),
         first=0 if held else run.held,
         pictures=run.held if held else run.pictures - run.held,
@@ -330,7 +332,7 @@ def make_plan(run: SmolRun, folder: Path, bases: Bases, minutes: float) -> dict[
             shares = {"connect": run.connect_share, "converse": 1 - run.connect_share}
             seconds = {stage: seconds_a_step(run, folder, stage) for stage in shares}
             steps = {stage: max(1, round(60 * minutes * part / seconds[stage])) for stage, part in shares.items()}
-        write_atomically(place, json.dumps(steps | {"blind": steps["converse"]}).encode())
+        write_atomically(place, json.dumps(steps | {"blind": max(1, steps["converse"] // 3)}).encode())
     return planned(run, folder)
 
 
