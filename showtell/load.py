@@ -1,6 +1,7 @@
 """`st.load(x)`: one table from what a checkpoint says it is to the code that loads it.
 
     "pocket"                the model inside the package                                          -> Assistant
+    "pocket-clip"           the pair of towers inside the package                                 -> Published
     "smol-llava"            the one beside it, over two checkpoints that `showtell fetch` brings  -> Published
     a folder                ours: config.json declares an `architecture`                          -> Assistant
                             published: config.json declares a `model_type`, or OpenCLIP's file    -> Published
@@ -11,26 +12,24 @@
 Nothing is ever chosen by a name: the folder of a checkpoint may be called anything.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import nn
 
-from showtell.core.checkpoint import save_tensors, write_atomically
 from showtell.core.errors import CheckpointError
 from showtell.core.gguf import GGUFFile
 from showtell.core.hf_folder import read_json
 from showtell.core.hub import fetch, is_hub_name
 from showtell.core.registry import PARTS, cached, fetch_part
 from showtell.fusion.sight import Sight
-from showtell.images.normalize import HALF_MEAN, HALF_STD
 from showtell.instruct.assistant import Assistant
 from showtell.instruct.bundle import load_bundle
+from showtell.instruct.converted import CONVERTED, open_converted
 from showtell.instruct.published import Kind, Published, read_chat_template, read_processor
 from showtell.text.chat_formats import recognise
 from showtell.text.tokenizer import Tokenizer
@@ -40,7 +39,8 @@ if TYPE_CHECKING:
 
 OURS = "showtell-prefix-vlm"
 GRAFTED = "showtell-grafted-vlm"
-SHIPPED = {"pocket": "pocket", "smol-llava": "smol_llava"}
+PAIR = "showtell-pocket-pair"
+SHIPPED = {"pocket": "pocket", "pocket-clip": "pocket/clip", "smol-llava": "smol_llava"}
 
 
 class Sees(Protocol):
@@ -156,31 +156,25 @@ def fetch_model(name: str, revision: str | None = None) -> Path:
         with suppress(CheckpointError):  # no way to the hub from here: the registry then
             return fetch(part.hub, revision)
     place = fetch_part(name)
-    return place if place.suffix == ".gguf" else unpacked(place)
+    return place if place.suffix == ".gguf" else efficientnet_folder(place)
 
 
 def place_of_part(name: str) -> Path:
     """Where `fetch_model` put one of the two models that are packages."""
     part, place = PARTS[name], cached(name)
     if place.is_file():
-        return place if place.suffix == ".gguf" else unpacked(place)
+        return place if place.suffix == ".gguf" else efficientnet_folder(place)
     if part.hub is not None:
         with suppress(CheckpointError):
             return fetch(part.hub)
     raise CheckpointError(f"{name} is not on this machine yet; run `showtell fetch {name}` once")
 
 
-def unpacked(pth: Path) -> Path:
-    """The folder in timm's layout beside a `.pth` file of EfficientNet-Lite0, written when it is first needed."""
-    from showtell.vision import efficientnet_files
+def efficientnet_folder(pth: Path) -> Path:
+    """The `.pth` file of the package as a folder in timm's layout."""
+    from showtell.vision.efficientnet_files import unpacked
 
-    folder = pth.parent / "timm"
-    if not (folder / "config.json").is_file():
-        save_tensors(efficientnet_files.to_hf(efficientnet_files.load_package(pth)), folder / "model.safetensors")
-        picture = {"input_size": [3, 224, 224], "crop_pct": 0.875, "mean": HALF_MEAN, "std": HALF_STD}
-        config = {"architecture": "tf_efficientnet_lite0", "num_classes": 1000, "pretrained_cfg": picture}
-        write_atomically(folder / "config.json", json.dumps(config, indent=1).encode())
-    return folder
+    return unpacked(pth)
 
 
 def load_folder(folder: Path, name: str) -> Assistant | Published:
@@ -194,6 +188,10 @@ def load_folder(folder: Path, name: str) -> Assistant | Published:
     architecture, declared = config.get("architecture"), config.get("model_type")
     if architecture == OURS:
         return Assistant(load_bundle(folder), name)
+    if architecture == PAIR:
+        from showtell.instruct.embedding import open_pocket_pair
+
+        return open_pocket_pair(folder, name)
     if architecture == GRAFTED:
         from showtell.instruct.grafted import load_graft, read_config
 
@@ -204,12 +202,15 @@ def load_folder(folder: Path, name: str) -> Assistant | Published:
         from showtell.vision import efficientnet_files
 
         if architecture not in efficientnet_files.ARCHITECTURES:
-            known = ", ".join((OURS, GRAFTED, *efficientnet_files.ARCHITECTURES))
+            known = ", ".join((OURS, PAIR, GRAFTED, *efficientnet_files.ARCHITECTURES))
             raise CheckpointError(
                 f"{folder / 'config.json'} declares the architecture {architecture!r}; known here: {known}"
             )
         return published(folder, name, architecture, Family("vision encoder", efficientnet_files.load), config)
     table = families()
+    if architecture == CONVERTED and declared in table:
+        family = replace(table[declared], load=open_converted, heads={})
+        return published(folder, name, declared, family, config["published"])
     if declared not in table:
         raise CheckpointError(
             f"{folder / 'config.json'} declares the model_type {declared!r} (architectures: "
@@ -232,7 +233,7 @@ def open_bases(vision: "Base", decoder: "Base", called: str) -> "Bases":
             raise CheckpointError(
                 f"{called} grows on {base.name}, which is not on this machine yet; run `showtell fetch {called}` once"
             )
-    tower = load_folder(unpacked(cached(vision.name)), vision.name)
+    tower = load_folder(efficientnet_folder(cached(vision.name)), vision.name)
     language = load_gguf(cached(decoder.name), decoder.name)
     assert isinstance(tower, Published)
     return Bases.of(tower, language)

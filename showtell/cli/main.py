@@ -16,14 +16,18 @@ from showtell.cli import (
     about,
     answers,
     chat,
+    classify,
     console,
+    convert,
     evaluate,
+    exercise,
     fetch,
     inspect,
     metrics,
     parity,
     plan,
     runs,
+    search,
     studio,
     train,
 )
@@ -34,19 +38,25 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "caption": answers.caption,
     "ground": answers.ground,
     "chat": chat.chat,
+    "classify": classify.classify,
+    "index": search.index,
+    "search": search.search,
+    "embed": search.embed,
     "train": train.train,
     "plan": plan.plan,
     "runs": runs.runs,
     "inspect": inspect.inspect,
     "eval": evaluate.evaluate,
     "fetch": fetch.fetch,
+    "convert": convert.convert,
     "parity": parity.parity,
     "metrics": metrics.metrics,
     "card": about.card,
     "env": about.env,
     "studio": studio.studio,
+    "exercise": exercise.exercise,
 }
-FLAGS = frozenset({"--json", "--open", "--prove", "--help", "-h"})  # the options that take no value
+FLAGS = frozenset({"--json", "--calibrate", "--open", "--prove", "--help", "-h"})  # the options that take no value
 DESCRIPTION = "A vision-language stack you can read, run and trust. Every command accepts --json."
 
 

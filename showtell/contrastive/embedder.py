@@ -8,6 +8,7 @@ How captions are laid out follows from which token speaks for them (`text_tower.
 
     "last"            to full length, the padding read like any token (SigLIP)
     "eos", "largest"  to the longest caption at hand, the padding masked; the tokenizer must end every caption
+    their mean        the same, and nothing need end them (`word_tower.py`)
 
 What a vocabulary cannot write is refused instead of being embedded as if it said nothing. Not here: what is done with
 the vectors (`index.py`, `zero_shot.py`).
@@ -16,7 +17,8 @@ the vectors (`index.py`, `zero_shot.py`).
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -51,14 +53,18 @@ class Captions:
     """Texts to the ids a text tower reads.
 
     tokenizer: as the checkpoint brings it, its additions at the ends of a text included.
-    config: of the text tower.
+    max_tokens: most that the tower reads.
+    pooling: of the text tower; None where it takes the mean.
+    eos_id: the end of a caption, for "eos".
     padding_id: what fills a row up.
     clean: the form the tower was trained on.
     alphabet: letters it was trained on; empty = whatever its tokenizer can write.
     """
 
     tokenizer: Tokenizer
-    config: TextTowerConfig
+    max_tokens: int
+    pooling: str | None = None
+    eos_id: int = 0
     padding_id: int = 0
     clean: Callable[[str], str] = str.strip
     alphabet: str = ""
@@ -66,8 +72,8 @@ class Captions:
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
         """(ids, valid); `valid` is None where padding is read. Raises DataError for a text it cannot read."""
         rows = [self._row(text) for text in texts]
-        read_padding = self.config.pooling == "last"
-        width = self.config.max_tokens if read_padding else max(len(row) for row in rows)
+        read_padding = self.pooling == "last"
+        width = self.max_tokens if read_padding else max(len(row) for row in rows)
         ids = torch.tensor([row + [self.padding_id] * (width - len(row)) for row in rows])
         valid = torch.arange(width) < torch.tensor([len(row) for row in rows])[:, None]
         return ids, None if read_padding else valid
@@ -85,13 +91,14 @@ class Captions:
                 f"the vocabulary of this model cannot write {text!r}; say it in English, or name a model that reads "
                 "this script with --model"
             )
-        if self.config.pooling == "eos" and self.config.eos_id not in ids:
+        if self.pooling == "eos" and self.eos_id not in ids:
             raise CheckpointError(
-                f"the tokenizer does not end a caption with id {self.config.eos_id}, where its text tower reads it; "
+                f"the tokenizer does not end a caption with id {self.eos_id}, where its text tower reads it; "
                 "tokenizer and weights are of different models"
             )
-        most = self.config.max_tokens
-        return ids if len(ids) <= most else [*ids[: most - 1], ids[-1]]
+        if not ids:
+            raise DataError("a text is empty; say what the pictures should show")
+        return ids if len(ids) <= self.max_tokens else [*ids[: self.max_tokens - 1], ids[-1]]
 
     def _means_nothing(self, ids: list[int]) -> bool:
         """Whether nothing but unknown tokens is left between the additions at both ends."""
@@ -121,7 +128,6 @@ class PairEmbedder:
     look: Callable[[Sequence[Picture]], Tensor]
     read: Callable[[Sequence[str]], Tensor] | None = None
     scale: float = 100.0
-    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @torch.inference_mode()
     def pictures(self, pictures: Sequence[Picture]) -> Float[Tensor, "pictures dim"]:
@@ -160,7 +166,7 @@ def pair_embedder(name: str, model: nn.Module, processor: Any, captions: Caption
         return rows
 
     key = key_of(model, processor, captions)
-    scale = float(towers.similarity.scale.exp())
+    scale = float(towers.similarity.scale.detach().exp())
     return PairEmbedder(name, key, dim, lambda pictures: towers.encode_images(shown(processor, pictures)), read, scale)
 
 
@@ -194,11 +200,14 @@ def captions_of(tokenizer: Tokenizer, config: TextTowerConfig, declared: Mapping
     tokenizer.rust.no_padding()
     tokenizer.rust.no_truncation()
     padding_id = tokenizer.rust.token_to_id("<pad>")
+    layout = partial(
+        Captions, tokenizer=tokenizer, max_tokens=config.max_tokens, pooling=config.pooling, eos_id=config.eos_id
+    )
     if config.pooling != "last":
-        return Captions(tokenizer, config, config.eos_id if padding_id is None else padding_id)
+        return layout(padding_id=config.eos_id if padding_id is None else padding_id)
     if padding_id is not None:  # Gemma's vocabulary: SigLIP 2
-        return Captions(tokenizer, config, padding_id, lowercase)
-    return Captions(tokenizer, config, int(declared.get("pad_token_id") or 1), canonicalize)
+        return layout(padding_id=padding_id, clean=lowercase)
+    return layout(padding_id=int(declared.get("pad_token_id") or 1), clean=canonicalize)
 
 
 def key_of(model: nn.Module, processor: Any, captions: Captions | None = None) -> str:
@@ -209,6 +218,6 @@ def key_of(model: nn.Module, processor: Any, captions: Captions | None = None) -
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     told = [to_dict(processor.config)]
     if captions is not None:
-        told += [to_dict(captions.config), captions.tokenizer.rust.to_str()]
+        told += [captions.pooling, captions.padding_id, captions.tokenizer.rust.to_str()]
     digest.update(json.dumps(told, sort_keys=True).encode())
     return digest.hexdigest()[:12]

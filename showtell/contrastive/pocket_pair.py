@@ -2,7 +2,7 @@
 
     224 x 224 -> EfficientNet-Lite0 (ImageNet, frozen) -> pooled 1280 -> matrix -> / length --+
                                                                                               +--> scale * cosine
-    caption   -> byte-level BPE -> two blocks, read at the end token -> matrix -> / length ---+
+    caption   -> byte-level BPE -> word vectors, one block, mean -> matrix -> / length -------+
 
 Real parts, locked or taught: the image tower is frozen and only a matrix after it is trained ("locked-image tuning",
 Zhai et al. 2022); the text tower is a pupil that learned to put a caption where MiniLM, a sentence encoder eight times
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from showtell.contrastive.dual_encoder import Similarity
 from showtell.contrastive.embedder import Captions
-from showtell.contrastive.text_tower import TextTower, TextTowerConfig
+from showtell.contrastive.word_tower import WordTower, WordTowerConfig
 from showtell.core.checkpoint import write_atomically
 from showtell.core.config import from_dict, to_dict
 from showtell.core.errors import CheckpointError, ConfigError
@@ -36,27 +36,23 @@ from showtell.images.steps import LongestEdge, PadSquare
 from showtell.text.tokenizer import Tokenizer
 from showtell.vision.efficientnet import EfficientNet, EfficientNetConfig
 
-PADDING, END, WHITE = "<pad>", "<end>", (255, 255, 255)
+PADDING, WHITE = "<pad>", (255, 255, 255)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PocketPairConfig:
     """What config.json holds.
 
-    vision, text: the towers; `text.head_dim_out` is the width of the space.
+    vision, text: the towers; `text.out` is the width of the space.
     image_size: side of the square the image tower sees, the whole picture in it, on white.
     alphabet: letters the text tower was taught.
     """
 
     architecture: Literal["showtell-pocket-pair"] = "showtell-pocket-pair"
     vision: EfficientNetConfig = field(default_factory=lambda: EfficientNetConfig(classes=1))
-    text: TextTowerConfig
+    text: WordTowerConfig
     image_size: int = 224
     alphabet: str = ""
-
-    @property
-    def dim(self) -> int:
-        return self.text.head_dim_out or self.text.dim
 
 
 class PocketPair(nn.Module):
@@ -66,8 +62,8 @@ class PocketPair(nn.Module):
         super().__init__()
         self.config = config
         self.vision = EfficientNet(config.vision)
-        self.image_projection = nn.Linear(config.vision.head_width, config.dim)
-        self.text = TextTower(config.text)
+        self.image_projection = nn.Linear(config.vision.head_width, config.text.out)
+        self.text = WordTower(config.text)
         self.similarity = Similarity(biased=False)
         self.images, self.texts = Tap(), Tap()
 
@@ -80,10 +76,10 @@ class PocketPair(nn.Module):
         return F.normalize(self.image_projection(F.normalize(pooled.clamp_min(0).sqrt(), dim=-1)), dim=-1)
 
     def encode_texts(
-        self, ids: Int[Tensor, "texts tokens"], valid: Bool[Tensor, "texts tokens"] | None = None
+        self, ids: Int[Tensor, "texts tokens"], valid: Bool[Tensor, "texts tokens"]
     ) -> Float[Tensor, "texts dim"]:
         """Captions as unit vectors."""
-        return self.texts(F.normalize(self.text(ids, valid).pooled, dim=-1))
+        return self.texts(F.normalize(self.text(ids, valid), dim=-1))
 
 
 @dataclass(frozen=True)
@@ -100,11 +96,12 @@ class PairFolder:
         steps = (LongestEdge(longest=self.config.image_size), PadSquare(fill=WHITE))
         return FixedProcessor(FixedConfig(steps=steps))
 
-    @property
-    def captions(self) -> Captions:
-        """Lower case, like the teacher of the text tower."""
-        padding = self.tokenizer.id(PADDING)
-        return Captions(self.tokenizer, self.config.text, padding, tidy, self.config.alphabet)
+
+def captions_of_pair(model: PocketPair, tokenizer: Tokenizer) -> Captions:
+    """Lower case, like the teacher of the text tower, and no letter it was never shown."""
+    config = model.config
+    padding_id = tokenizer.id(PADDING)
+    return Captions(tokenizer, config.text.max_tokens, padding_id=padding_id, clean=tidy, alphabet=config.alphabet)
 
 
 def tidy(text: str) -> str:

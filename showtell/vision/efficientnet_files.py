@@ -8,6 +8,7 @@ the package were trained in TensorFlow and pad its way; `efficientnet_lite0` was
 `.pth` unpickles tensors only (`weights_only`); nothing in the file is run.
 """
 
+import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,10 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from showtell.core.checkpoint import save_tensors, write_atomically
 from showtell.core.errors import CheckpointError
 from showtell.core.hf_config import Fields
 from showtell.core.hf_folder import names_for_hf, open_module, read_json, read_tensors
 from showtell.core.keymap import Target
+from showtell.images.normalize import HALF_MEAN, HALF_STD
 from showtell.vision.efficientnet import EfficientNet, EfficientNetConfig
 
 TF_LITE0 = EfficientNetConfig()
@@ -99,3 +102,14 @@ def load_package(path: str | Path) -> EfficientNet:
 def to_hf(model: EfficientNet) -> dict[str, Tensor]:
     """Its tensors under timm's names."""
     return names_for_hf(model, KEYS)
+
+
+def unpacked(pth: Path) -> Path:
+    """The folder in timm's layout beside a `.pth` file of the package, written when it is first needed."""
+    folder = pth.parent / "timm"
+    if not (folder / "config.json").is_file():
+        save_tensors(to_hf(load_package(pth)), folder / "model.safetensors")
+        picture = {"input_size": [3, 224, 224], "crop_pct": 0.875, "mean": HALF_MEAN, "std": HALF_STD}
+        config = {"architecture": "tf_efficientnet_lite0", "num_classes": 1000, "pretrained_cfg": picture}
+        write_atomically(folder / "config.json", json.dumps(config, indent=1).encode())
+    return folder

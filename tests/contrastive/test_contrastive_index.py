@@ -118,7 +118,8 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
     index = PictureIndex(folder, MeanColor())
     assert index.search_text("red") == []
     index.update()
-    with pytest.raises(DataError, match=r"was made by mean colour \(mean-color\) and the model at hand is mean colour \(other\)"):
+    made = r"was made by mean colour \(mean-color\) and the model at hand is mean colour \(other\)"
+    with pytest.raises(DataError, match=made):
         PictureIndex(folder, MeanColor("other"))
     with pytest.raises(DataError, match="the description is empty"):
         index.search_text("  ")
