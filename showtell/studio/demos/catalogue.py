@@ -4,6 +4,11 @@ from typing import Any
 
 from showtell.studio.demos.atlas import Atlas
 from showtell.studio.demos.attribution import Attribution
+from showtell.studio.demos.bag import Bag
+from showtell.studio.demos.ceiling import Ceiling
+from showtell.studio.demos.classifier import Classifier
+from showtell.studio.demos.cones import Cones
+from showtell.studio.demos.gym import Gym
 from showtell.studio.demos.kernel import Kernel
 from showtell.studio.demos.light import Light
 from showtell.studio.demos.neuron import Neuron
@@ -13,6 +18,7 @@ from showtell.studio.demos.sequence import Sequence
 from showtell.studio.demos.shuffle import Shuffle
 from showtell.studio.demos.stripes import Stripes
 from showtell.studio.demos.survives import Survives
+from showtell.studio.demos.thermostat import Thermostat
 from showtell.studio.series.demo import Demo
 
 DEMOS: tuple[Demo[Any], ...] = (
@@ -26,6 +32,12 @@ DEMOS: tuple[Demo[Any], ...] = (
     Atlas(),
     Attribution(),
     Resolution(),
+    Gym(),
+    Thermostat(),
+    Ceiling(),
+    Classifier(),
+    Cones(),
+    Bag(),
     Sequence(),
 )
 BY_NAME: dict[str, Demo[Any]] = {demo.name: demo for demo in DEMOS}

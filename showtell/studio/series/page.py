@@ -28,7 +28,7 @@ PARTS = (
         1, "Vision foundations", "images", "Light, sampling, frequencies, convolution: what a picture is to a machine."
     ),
     Part(2, "Vision transformers", "vision", "Patches, positions, attention: pictures as sequences."),
-    Part(3, "Contrastive learning", "contrastive", "Pictures and words in one space."),
+    Part(3, "Contrastive learning and CLIP", "contrastive", "Pictures and words in one space."),
     Part(4, "Multimodal fusion", "fusion", "How image tokens enter a language model."),
     Part(5, "Visual instruction tuning", "instruct", "From a classifier to a conversation."),
     Part(6, "Training and scaling", "training", "Data, compute, and what more of each buys."),

@@ -107,4 +107,6 @@ def points_poster(widget: dict[str, Any]) -> str:
             parts.append(f'<text x="{x}" y="{y + 4}" text-anchor="middle">{escape(widget["marks"][i])}</text>')
     note = f'<p class="note">{escape(widget["note"])}</p>' if widget["note"] else ""
     title = escape(widget["title"])
-    return f'<svg class="points" viewBox="0 0 {SIDE} {SIDE}" role="img" aria-label="{title}">{"".join(parts)}</svg>{note}'
+    return (
+        f'<svg class="points" viewBox="0 0 {SIDE} {SIDE}" role="img" aria-label="{title}">{"".join(parts)}</svg>{note}'
+    )

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from showtell.contrastive.dual_encoder import DualEncoder
+from showtell.contrastive.duets import open_duets
 from showtell.images.decode import Picture, decode
 from showtell.images.normalize import to_float
 from showtell.images.resize import resize
@@ -20,6 +22,7 @@ from showtell.studio.limits import RequestError
 from showtell.vision.vit import VisionTransformer
 
 SAMPLES = Path(__file__).parents[2] / "pocket" / "samples"
+MODELS = Path(__file__).parents[1] / "models"
 PHOTOS = {
     "cat": "cat",
     "coffee": "coffee",
@@ -69,6 +72,10 @@ class Tools:
     def seen(self, name: str) -> Float[Tensor, "3 height width"]:
         """A photograph as the loaded model is given it: laid into the view and normalised."""
         return self.remember(("seen", name), lambda: self.assistant.processor(self.picture(name)).pixels)
+
+    def duets(self, name: str) -> DualEncoder:
+        """One of the small pairs of `recipes/duets.py`: "plain", or "twins" (trained with hard negatives)."""
+        return self.remember(("duets", name), lambda: open_duets(MODELS / f"duets-{name}.safetensors"))
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
         """`make()`, once for each key, as long as there is room."""

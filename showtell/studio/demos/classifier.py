@@ -1,0 +1,180 @@
+"""3.4 Write your own classifier: class names become weights, and pictures are told apart by words alone."""
+
+import colorsys
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from showtell.contrastive.duets import read, see
+from showtell.contrastive.zero_shot import ZeroShot, classifier
+from showtell.core.errors import DataError
+from showtell.studio.limits import RequestError
+from showtell.studio.series.bounds import bounded, one_of
+from showtell.studio.series.demo import Demo
+from showtell.studio.series.grid_bounds import Cell
+from showtell.studio.series.list_bounds import Names
+from showtell.studio.series.scene import Bars, Concept, Raster, Scene
+from showtell.studio.series.tools import Tools
+from showtell.worlds.duets import PAPER, SHAPES, Duet, Thing, draw
+
+HUES, SIZES = 18, 6
+SMALL, LARGE = 0.09, 0.29  # radius, in shares of the picture's side; training has drawn 0.13 to 0.19
+TILE = 36  # pixels of a little picture on the map
+TEMPLATES = {
+    "something": ("something {}",),
+    "a": ("a {}",),
+    "drawing": ("a drawing of a {}",),
+    "all": ("{}", "something {}", "a {}", "a picture of a {}", "a drawing of a {}", "there is a {}"),
+}
+NAMED = {"something": "something …", "a": "a …", "drawing": "a drawing of a …", "all": "six templates, averaged"}
+INKS: tuple[Concept, ...] = ("query", "image", "key", "text", "warn", "plain")
+WASHES = ((243, 200, 160), (160, 215, 208), (165, 203, 236), (206, 186, 236), (240, 178, 178), (205, 209, 214))
+
+
+@dataclass(frozen=True)
+class State:
+    names: tuple[str, ...] = bounded(
+        ("red", "yellow", "green", "blue", "purple"),
+        Names(
+            label="Class names, with commas",
+            least=2,
+            most=6,
+            letters=40,
+            trial=(("circle", "square"), ("red star", "blue circle and no star"), SHAPES),
+        ),
+    )
+    template: str = one_of("something", NAMED, label="Written into")
+    shape: str = one_of("heart", {s: s for s in SHAPES}, label="Shape")
+    cell: int = bounded(64, Cell(label="Picture", count=HUES * SIZES))
+
+
+class Classifier(Demo[State]):
+    name = "classifier"
+    number = "3.4"
+    title = "Write your own classifier"
+    lede = (
+        "Type class names; each becomes a row of weights, no picture needed. The map shows one shape in every "
+        "hue and size; the ground behind each is the class it was given. Point at one to see how sure."
+    )
+    claim = "A class’s weights are its templates’ mean vector at length one; classifying is one matrix product."
+    state_type = State
+
+    def view(self, state: State, tools: Tools) -> Scene:
+        words = written(state.names, TEMPLATES[state.template], tools)
+        duets = everything(state.shape)
+        images = tools.remember(("everything", state.shape), lambda: see(tools.duets("plain"), duets))
+        chances = words.probabilities(images)  # (pictures, classes)
+        best, sure = chances.argmax(dim=1), chances.amax(dim=1)
+        here = chances[state.cell].tolist()
+        cosines = (words.weights @ images[state.cell]).tolist()
+        agree = agreement(state, best, images, tools)
+        return Scene(
+            widgets=(
+                Raster(
+                    title=f"One {state.shape} in {HUES} hues and {SIZES} sizes, by class",
+                    rgb=painted(duets, best, sure),
+                    grid=(SIZES, HUES),
+                    labels=[words.labels[int(k)] for k in best],
+                    values=sure.tolist(),
+                    field="cell",
+                    selected=state.cell,
+                    note="across: hue; down: size; strong ground: sure, pale ground: undecided",
+                    size="full",
+                    smooth=True,
+                ),
+                Raster(
+                    title="The marked picture",
+                    rgb=draw(duets[state.cell], 240),
+                    alt=f"a {state.shape} of hue {360 * (state.cell % HUES) // HUES} degrees",
+                    size="q",
+                    smooth=True,
+                ),
+                Bars(
+                    title="Its probabilities, and the cosines they are made of",
+                    names=words.labels,
+                    values=here,
+                    texts=[f"{100 * p:.0f} %, {c:+.2f}" for p, c in zip(here, cosines, strict=True)],
+                    top=1.0,
+                    concepts=INKS[: len(words.labels)],
+                    size="l",
+                ),
+                Bars(
+                    title="Pictures whose class one template alone gives too",
+                    names=TEMPLATES["all"],
+                    values=agree,
+                    texts=[f"{100 * share:.0f} %" for share in agree],
+                    top=1.0,
+                ),
+            ),
+            says=verdict(words.labels, best, sure),
+            facts=(
+                ("weights", f"{len(words.labels)} classes × {words.weights.shape[1]} numbers"),
+                ("temperature, as learned", f"{1 / words.scale:.3f}"),
+                ("mean certainty", f"{100 * float(sure.mean()):.0f} %"),
+                ("most alike classes", closest(words)),
+            ),
+        )
+
+    def check(self, tools: Tools) -> None:
+        names, model = State().names, tools.duets("plain")
+        words = written(names, TEMPLATES["all"], tools)
+        for name, row in zip(names, words.weights, strict=True):
+            vectors = read(model, [template.format(name) for template in TEMPLATES["all"]])
+            assert torch.allclose(row, F.normalize(vectors.mean(dim=0), dim=0), atol=1e-6)
+        duets = everything("heart")
+        images = see(model, duets)
+        product = (images @ words.weights.T * words.scale).softmax(dim=1)
+        assert torch.allclose(product, words.probabilities(images), atol=1e-6)
+        assert torch.allclose(see(model, [duets[9]])[0], images[9], atol=1e-5), "the same in any company"
+
+
+def written(names: tuple[str, ...], templates: tuple[str, ...], tools: Tools) -> ZeroShot:
+    """The classifier of the names; raises RequestError for a word that the model has never read."""
+    model = tools.duets("plain")
+    scale = float(model.similarity.scale.exp())
+    try:
+        return classifier(lambda captions: read(model, captions), names, templates, scale)
+    except DataError as error:
+        raise RequestError(f"{str(error)[0].upper()}{str(error)[1:]}.", 422) from None
+
+
+def agreement(state: State, best: Tensor, images: Tensor, tools: Tools) -> list[float]:
+    """For each template, the share of pictures that it alone gives the class they have now."""
+    alone = [written(state.names, (template,), tools) for template in TEMPLATES["all"]]
+    return [float(((images @ one.weights.T).argmax(dim=1) == best).double().mean()) for one in alone]
+
+
+def everything(shape: str) -> list[Duet]:
+    """The shape in all hues, row by row in growing sizes, in the middle of a plain ground."""
+    sizes = torch.linspace(SMALL, LARGE, SIZES).tolist()
+    inks = [tuple(255 * part for part in colorsys.hsv_to_rgb(hue / HUES, 0.85, 0.85)) for hue in range(HUES)]
+    things = [Thing(color="red", shape=shape, x=0.5, y=0.5, size=size, rgb=ink) for size in sizes for ink in inks]
+    return [Duet(things=(thing,)) for thing in things]
+
+
+def painted(duets: list[Duet], best: Tensor, sure: Float[Tensor, " pictures"]) -> UInt8[np.ndarray, "height width 3"]:
+    """Every picture, small, on the wash of its class; paler where the classifier is less sure."""
+    tiles = []
+    for duet, k, share in zip(duets, best.tolist(), sure.tolist(), strict=True):
+        wash = np.array(PAPER) + share**2 * (np.array(WASHES[k]) - np.array(PAPER))
+        tiles.append(draw(Duet(things=duet.things, ground=(wash[0], wash[1], wash[2])), TILE))
+    return np.stack(tiles).reshape(SIZES, HUES, TILE, TILE, 3).swapaxes(1, 2).reshape(SIZES * TILE, HUES * TILE, 3)
+
+
+def closest(words: ZeroShot) -> str:
+    """The two classes whose weights are most alike."""
+    alike = words.weights @ words.weights.T - 2 * torch.eye(len(words.labels))
+    i, j = divmod(int(alike.argmax()), len(words.labels))
+    return f"{words.labels[min(i, j)]} and {words.labels[max(i, j)]}, {float(alike[i, j]):+.2f}"
+
+
+def verdict(labels: tuple[str, ...], best: Tensor, sure: Tensor) -> str:
+    counts = [f"“{label}” {int(n)}" for label, n in zip(labels, best.bincount(minlength=len(labels)), strict=True) if n]
+    shares = f"Of {len(best)} pictures it calls {', '.join(counts)}."
+    if len(counts) == 1:
+        return f"{shares} One class has taken everything: these words do not divide these pictures."
+    return f"{shares} It is less than 60 % sure of {int((sure < 0.6).sum())}."
