@@ -72,8 +72,8 @@ class PocketPair(nn.Module):
         return self.images(self.project(self.vision(pixels).pooled))
 
     def project(self, pooled: Float[Tensor, "images width"]) -> Float[Tensor, "images dim"]:
-        """What the image tower pooled, as unit vectors; the root keeps single strong channels from shouting."""
-        return F.normalize(self.image_projection(F.normalize(pooled.clamp_min(0).sqrt(), dim=-1)), dim=-1)
+        """What the image tower pooled, as unit vectors."""
+        return F.normalize(self.image_projection(root_features(pooled)), dim=-1)
 
     def encode_texts(
         self, ids: Int[Tensor, "texts tokens"], valid: Bool[Tensor, "texts tokens"]
@@ -102,6 +102,11 @@ def captions_of_pair(model: PocketPair, tokenizer: Tokenizer) -> Captions:
     config = model.config
     padding_id = tokenizer.id(PADDING)
     return Captions(tokenizer, config.text.max_tokens, padding_id=padding_id, clean=tidy, alphabet=config.alphabet)
+
+
+def root_features(pooled: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
+    """Unit vectors of the roots: single strong channels are kept from shouting (Arandjelovic and Zisserman 2012)."""
+    return F.normalize(pooled.clamp_min(0).sqrt(), dim=-1)
 
 
 def tidy(text: str) -> str:

@@ -35,7 +35,7 @@ def test_hard_captions_stand_among_the_choices_of_every_picture() -> None:
 
 
 def test_hard_captions_teach_word_order_where_plain_ones_cannot() -> None:
-    """Words are one-hot; a bag of words cannot tell "ab" from "ba", the order feature can, and only hard captions ask."""
+    """Words are one-hot; a bag of words cannot tell "ab" from "ba", the order feature can: only hard captions ask."""
     order = torch.tensor([1.0, -1.0, 1.0, -1.0]).double()
     bag = torch.eye(4).double()
     right, wrong = torch.cat([bag, order[:, None]], 1), torch.cat([bag, -order[:, None]], 1)
@@ -89,7 +89,7 @@ def test_relations_are_distances_of_distributions(shift: float, seed: int) -> No
     pupil = scores.clone().requires_grad_()
     loss = relation_loss(pupil, teacher)
     loss.backward()
-    assert float(loss) > 0 and teacher.grad is None and pupil.grad is not None
+    assert float(loss.detach()) > 0 and teacher.grad is None and pupil.grad is not None
     nearer = pupil - 0.05 * pupil.grad
     assert float(relation_loss(nearer, teacher)) < float(loss)
 
