@@ -23,6 +23,7 @@ FLOORS = (
     "fusion",
     "instruct",
     "grounding",
+    "evaluation",
 )
 jaxtyping.install_import_hook([f"showtell.{floor}" for floor in FLOORS], "runtime_types.checked")
 

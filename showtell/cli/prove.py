@@ -4,7 +4,7 @@
     │  the answer  │  │   evidence   │  │   as much    │  │  what each   │       --draw out.png
     │  and boxes   │  │    hidden    │  │  elsewhere   │  │  patch did   │
     └──────────────┘  └──────────────┘  └──────────────┘  └──────────────┘
-         "yes"             "no"              "yes"           deletion 0.25
+         "yes"             "no"              "yes"           occlusion
 
 Not here: the experiments (`grounding/evidence.py`, `grounding/word_maps.py`).
 """
@@ -126,8 +126,8 @@ def _panels(picture: "Picture", proof: "Proof | None", origin: "Origin") -> list
             same = sum(not trial.changed for trial in proof.controls)
             below = f"as much elsewhere: the same answer {same} of {len(proof.controls)} times"
             panels.append((_drawn(pixels, hidden), spoken(control.answer), below))
-    below = f"deletion area {origin.areas[origin.best]:.2f}, random order {origin.areas['random']:.2f}"
-    panels.append((_heat(picture, origin), f"what each patch did: {origin.best}", below))
+    below = f"deletion area {origin.areas['occlusion']:.2f}, attention {origin.areas['attention']:.2f}, "
+    panels.append((_heat(picture, origin), "what hiding each part did", f"{below}random {origin.areas['random']:.2f}"))
     return panels
 
 
@@ -140,13 +140,13 @@ def _drawn(pixels: np.ndarray, boxes: list[tuple[str, tuple[float, float, float,
 
 
 def _heat(picture: "Picture", origin: "Origin") -> "Image":
-    """The picture in grey, each patch in ink as strong as its part in the words."""
+    """The picture in grey, each patch in ink as strong as what hiding it did to the words."""
     from PIL import Image, ImageDraw
 
     base = _drawn(picture.pixels, []).convert("L").convert("RGBA")
     veil = Image.new("RGBA", base.size, (0, 0, 0, 0))
     pen, zoom = ImageDraw.Draw(veil), base.width / picture.frame.width
-    strength = origin.strength(origin.best)
+    strength = origin.strength("occlusion")
     for place, value in zip(origin.cells, strength, strict=True):
         if place is not None and value > 0.02:
             pen.rectangle([round(edge * zoom) for edge in place.xyxy], fill=(*HEAT, round(215 * value)))

@@ -2,7 +2,7 @@
 
     chance(words | pixels) = exp of the mean log-probability of the written tokens, the model made to repeat them
 
-    occlusion    hide a window of 2 x 2 patches (`hiding.py`)            how far the log-probability falls
+    occlusion    hide a window of 3 x 3 patches (`hiding.py`)            how far the log-probability falls
     patching     put a blank picture's token in the place of one token   the same            (activation patching)
     attention    nothing is touched: share of attention from the written tokens to each image token, mean over layers
                  and heads
@@ -36,7 +36,7 @@ from showtell.vision.dense_targets import stack_squares
 
 KINDS = ("occlusion", "patching", "attention", "gradient")
 TOGETHER = 32
-WINDOW = 2  # patches a side: things are larger than a patch, and the rest of them would still tell
+WINDOW = 3  # patches a side: things are larger than a patch, and the rest of them would still tell
 
 
 @dataclass(frozen=True, eq=False)

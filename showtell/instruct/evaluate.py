@@ -99,7 +99,11 @@ def run(assistant: Assistant, split: str, pictures: int, seed: int, most: int = 
 
 def held_out_scene(assistant: Assistant, split: str) -> Scene:
     """The world of a split, as the model was trained on it: that decides what it can be asked."""
-    world = assistant.card.get("world", {})
+    return held_out_world(assistant.card.get("world", {}), split)
+
+
+def held_out_world(world: dict[str, Any], split: str) -> Scene:
+    """The world of a split, `world` being what the card of a model says of its own."""
     return Scene(from_dict(SceneConfig, {**world, "split": "val" if split == "phrasing" else split}), load_pack())
 
 
@@ -116,13 +120,19 @@ def ask_all(
 
 def score(exchange: Exchange, facts: Facts, answer: Answer) -> float:
     """How right an answer is, 0..1; see the table at the top."""
+    places = [found.box for found in answer.boxes], [found.point for found in answer.points]
+    return right(exchange, facts, answer.answer, *places)
+
+
+def right(exchange: Exchange, facts: Facts, words: str, boxes: Sequence[Box], points: Sequence[Point]) -> float:
+    """How right these words and places are, 0..1."""
     if exchange.skill == "refer" and isinstance(exchange.target, Box):
-        return float(box_hit(answer.boxes[0].box if answer.boxes else None, exchange.target))
+        return float(box_hit(boxes[0] if boxes else None, exchange.target))
     if exchange.skill == "point":
-        return float(bool(answer.points) and on_item(answer.points[0].point, facts, exchange.item))
+        return float(bool(points) and on_item(points[0], facts, exchange.item))
     if exchange.skill in DESCRIPTIONS:
-        return caption_facts(answer.answer, facts.items, names=facts.names, plural=plural).f1
-    return float(exact_match(answer.answer, exchange.accepted))
+        return caption_facts(words, facts.items, names=facts.names, plural=plural).f1
+    return float(exact_match(words, exchange.accepted))
 
 
 def on_item(point: Point, facts: Facts, item: int | None) -> bool:
