@@ -75,12 +75,14 @@ def module_tensors(module: nn.Module) -> dict[str, Tensor]:
     """The state of a module by name, each tied tensor once, under the first of its names."""
     kept: dict[str, Tensor] = {}
     seen: set[tuple[int, torch.Size, tuple[int, ...], int]] = set()
-    for name, tensor in module.state_dict().items():
-        identity = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.storage_offset())
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        # A tensor cut over processes has no address of its own; it is tied only to itself.
+        address = id(tensor) if hasattr(tensor, "to_local") else tensor.data_ptr()
+        identity = (address, tensor.shape, tensor.stride(), tensor.storage_offset())
         if tensor.numel() and identity in seen:
             continue
         seen.add(identity)
-        kept[name] = tensor
+        kept[name] = tensor.detach()
     return kept
 
 

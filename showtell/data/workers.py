@@ -17,7 +17,7 @@ import os
 import pickle
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,7 +28,7 @@ from showtell.core.errors import DataError
 from showtell.data.sample import Batch, Collate, Make
 
 if TYPE_CHECKING:
-    from showtell.data.loader import Batches, Pieces
+    from showtell.data.loader import Batches, Cut
 
 Method = Literal["fork", "forkserver"]
 
@@ -46,7 +46,7 @@ class Failure:
         return error
 
 
-def build(make: Make, collate: Collate, positions: range) -> Batch:
+def build(make: Make, collate: Collate, positions: Sequence[int]) -> Batch:
     """One micro-batch; an exception becomes a DataError that names the position."""
     samples = []
     for position in positions:
@@ -60,7 +60,7 @@ def build(make: Make, collate: Collate, positions: range) -> Batch:
         return collate(samples)
     except Exception as error:
         raise DataError(
-            f"samples at positions {positions.start} to {positions.stop - 1} could not be collated: "
+            f"samples at positions {min(positions)} to {max(positions)} could not be collated: "
             f"{type(error).__name__}: {error}"
         ) from error
 
@@ -68,9 +68,9 @@ def build(make: Make, collate: Collate, positions: range) -> Batch:
 class Workers:
     """The processes of one stream and the reading ends of their pipes."""
 
-    def __init__(self, batches: "Batches", pieces: "Pieces", first: int):
+    def __init__(self, batches: "Batches", pieces: "Cut", first: int):
         context: Any = multiprocessing.get_context(batches.method)
-        self.pieces, self.first = pieces, first
+        self.pieces, self.turn = pieces, 0
         self.processes: list[Any] = []
         self.pipes: list[Connection] = []
         for number in range(batches.workers):
@@ -80,21 +80,22 @@ class Workers:
             inherited = [*self.pipes, reader] if batches.method == "fork" else []
             process = context.Process(
                 target=_work,
-                args=(batches.make, batches.collate, pieces, first + number, batches.workers, writer, inherited),
+                args=(batches.make, batches.collate, pieces, first, batches.workers, writer, inherited),
                 name=f"showtell-loader-{number}",
                 daemon=True,
             )
             process.start()
+            first = pieces.after(first)
             writer.close()
             self.processes.append(process)
             self.pipes.append(reader)
 
     def receive(self, piece: int) -> Batch:
-        """Block until micro-batch `piece` is here.
+        """Block until micro-batch `piece` is here; they are asked for in order.
 
         Raises DataError when its sample could not be made or its worker is gone.
         """
-        number = (piece - self.first) % len(self.pipes)
+        number, self.turn = self.turn % len(self.pipes), self.turn + 1
         try:
             item = pickle.loads(self.pipes[number].recv_bytes())
         except (EOFError, OSError) as error:
@@ -102,7 +103,7 @@ class Workers:
             positions = self.pieces.positions(piece)
             raise DataError(
                 f"loader worker {number} died (exit code {self.processes[number].exitcode}) while making the samples "
-                f"at positions {positions.start} to {positions.stop - 1}; a negative code is a signal, -9 often means "
+                f"at positions {min(positions)} to {max(positions)}; a negative code is a signal, -9 often means "
                 "out of memory"
             ) from error
         if isinstance(item, Failure):
@@ -122,7 +123,7 @@ class Workers:
 def _work(
     make: Callable[[int], Any],
     collate: Callable[[list], Any],
-    pieces: "Pieces",
+    pieces: "Cut",
     piece: int,
     stride: int,
     pipe: Connection,
@@ -145,7 +146,8 @@ def _work(
             os._exit(0)
         if isinstance(item, Failure):
             return
-        piece += stride
+        for _ in range(stride):
+            piece = pieces.after(piece)
 
 
 class _Pickler(pickle.Pickler):

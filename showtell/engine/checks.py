@@ -9,17 +9,17 @@ not, labels that contradict their inputs, a rate at which nothing is learnt. Gat
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from showtell.engine.gates import Check
 from showtell.engine.gradient import device_of
 from showtell.engine.step import Step, TrainingError, to_device
 
 ONCE = 1 << 60  # `Gate.every` of a check before step 1 only
-Check = Callable[[nn.Module], Mapping[str, float]]
 
 
 def gradient_flow(step: Step, batch: Any, optimizer: torch.optim.Optimizer) -> Check:

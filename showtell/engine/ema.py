@@ -5,13 +5,14 @@
 The ramp lets the average forget the random start quickly. Buffers and integer tensors are copied, not averaged.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from showtell.core.checkpoint import fill_module, module_tensors
+from showtell.engine.distributed import local
 
 
 class Ema:
@@ -26,13 +27,9 @@ class Ema:
         decay = min(self.decay, (1 + step) / (10 + step))
         live = module_tensors(self.model)
         averaged = [name for name, _ in self.model.named_parameters() if name in self.shadow]
-        torch._foreach_lerp_([self.shadow[n] for n in averaged], [live[n] for n in averaged], 1 - decay)
+        torch._foreach_lerp_([local(self.shadow[n]) for n in averaged], [local(live[n]) for n in averaged], 1 - decay)
         for name in set(live) - set(averaged):
             self.shadow[name].copy_(live[name])
-
-    def fill(self, tensors: Mapping[str, Tensor]) -> None:
-        for name, tensor in self.shadow.items():
-            tensor.copy_(tensors[name])
 
     @contextmanager
     def swapped_in(self) -> Iterator[None]:

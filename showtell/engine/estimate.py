@@ -48,6 +48,7 @@ class Memory:
     activations: kept for the backward pass, and what that pass adds at its widest.
     batches: made ahead, beside the one in use.
     save: while a checkpoint is written (a copy of the tensors, their bytes, and the bytes of the file).
+    in_background: it is written while steps go on, from a copy of the whole state.
     """
 
     base: float
@@ -58,11 +59,13 @@ class Memory:
     activations: float
     batches: float
     save: float
+    in_background: bool = False
 
     @property
     def peak(self) -> float:
         standing = (self.base or self.weights) + self.moments + self.average + self.batches
-        return standing + max((1 + SLACK) * (self.gradients + self.activations), self.save)
+        step = (1 + SLACK) * (self.gradients + self.activations)
+        return standing + (step + self.save if self.in_background else max(step, self.save))
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ def memory_of(
     optimizer: torch.optim.Optimizer,
     averaged: bool,
     *,
+    in_background: bool = False,
     activations: float = 0.0,
     batches: float = 0.0,
     base: float = 0.0,
@@ -111,14 +115,15 @@ def memory_of(
     """The bytes of a stage from its tensors."""
     weights = float(sum(tensor.nbytes for tensor in module_tensors(model).values()))
     trained = float(sum(p.nbytes for group in optimizer.param_groups for p in group["params"]))
-    moments = trained * moments_of(optimizer)
+    moments = float(sum(moments_of(group) * p.nbytes for group in optimizer.param_groups for p in group["params"]))
     average = weights if averaged else 0.0
-    return Memory(base, weights, trained, moments, average, activations, batches, 3 * max(weights, moments))
+    save = 3 * max(weights, moments) + (weights + moments + average if in_background else 0.0)
+    return Memory(base, weights, trained, moments, average, activations, batches, save, in_background)
 
 
-def moments_of(optimizer: torch.optim.Optimizer) -> int:
-    """Tensors of the size of a parameter that the optimiser keeps for it: 2 for Adam, 1 with momentum only."""
-    return 2 if "betas" in optimizer.defaults else 1
+def moments_of(group: Mapping[str, Any]) -> int:
+    """Tensors of the size of a parameter that the optimiser keeps for it: 2 for Adam, 1 for Muon."""
+    return 2 if "betas" in group else 1
 
 
 def rehearse(
@@ -174,6 +179,7 @@ def rehearse(
         model,
         optimizer,
         config.ema_decay is not None,
+        in_background=config.save_in_background,
         activations=cost.saved_bytes + 2.0 * cost.widest_bytes,
         batches=AHEAD * float(sum(tensor.nbytes for _, tensor in tensors_of(micro))),
         base=base,

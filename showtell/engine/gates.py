@@ -6,7 +6,8 @@ A gate sees the model in eval mode and without gradients. It cannot disturb the 
 randomness. What is worth checking is the business of the stage (`instruct/`); this file only knows when and how.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,9 @@ from torch import nn
 
 from showtell.engine.ema import Ema
 from showtell.engine.log import RunLog
+from showtell.engine.sharding import gathered
+
+Check = Callable[[nn.Module], Mapping[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,23 +31,26 @@ class Gate:
     averaged: look at the averaged weights when the run has some.
     """
 
-    check: Callable[[nn.Module], Mapping[str, float]]
+    check: Check
     every: int
     name: str = "gate"
     averaged: bool = False
 
 
-@torch.no_grad()
+@contextmanager
+def looked_at(model: nn.Module, ema: Ema | None) -> Iterator[Callable[[Check], Mapping[str, float]]]:
+    """The model in eval mode, without gradients, with its averaged weights if given; what is yielded calls a check."""
+    with torch.no_grad(), ema.swapped_in() if ema is not None else nullcontext():
+        model.eval()
+        yield lambda check: gathered(model, lambda: check(model))
+        model.train()
+
+
 def run_gates(gates: Sequence[Gate], model: nn.Module, ema: Ema | None, step: int, log: RunLog) -> None:
     """Run the checks due at `step` and log their numbers."""
     for gate in gates:
         if step % gate.every:
             continue
-        model.eval()
-        if gate.averaged and ema is not None:
-            with ema.swapped_in():
-                numbers = gate.check(model)
-        else:
-            numbers = gate.check(model)
-        model.train()
+        with looked_at(model, ema if gate.averaged else None) as call:
+            numbers = call(gate.check)
         log.event(gate.name, step, dict(numbers))

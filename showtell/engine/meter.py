@@ -12,12 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
 from showtell.engine.gradient import device_of
+from showtell.engine.precision import Precision
 from showtell.engine.profile import cost_of, measured_peak
 from showtell.engine.step import Step, to_device
 
@@ -76,7 +77,7 @@ def profiled(
     batch: Any,
     *,
     parts: Mapping[str, str] | None = None,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Precision = "fp32",
     tokens: Callable[[Any], tuple[int, int]] | None = None,
 ) -> Callable[[nn.Module], Mapping[str, float]]:
     """A gate's check that never closes: where operations and time of a micro-batch go.

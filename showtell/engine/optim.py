@@ -1,4 +1,4 @@
-"""AdamW with parameter groups by module name (Loshchilov and Hutter 2019).
+"""AdamW, or Muon and AdamW, with parameter groups by module name (Loshchilov and Hutter 2019).
 
     prefix        rate      decay: weights of linear and convolution layers
     "vision."     0.1x      no decay: biases, norms, embeddings, learned tokens and positions
@@ -6,16 +6,21 @@
     ""            1x        (everything else)
 
 The longest matching prefix decides, so every parameter is in exactly one group; a prefix that matches nothing raises,
-because a group that silently trains nobody is a typo. Learning rates over time are `engine/schedule.py`.
+because a group that silently trains nobody is a typo. Learning rates over time are `engine/schedule.py`, Muon's rule is
+`engine/muon.py`.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from showtell.core.errors import ConfigError
+from showtell.engine.distributed import is_cut
+from showtell.engine.muon import Muon
 
 LAYER = re.compile(r"(?:^|\.)(?:blocks|layers)\.(\d+)\.")
 DECAYED = (nn.Linear, nn.Bilinear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
@@ -40,24 +45,42 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """AdamW.
+    """How parameters move.
 
-    lr: peak learning rate.
+    algorithm: "adamw", or "muon" for the matrices inside of layers and AdamW for everything else.
+    lr: peak learning rate; Muon's updates are scaled so that AdamW's rate suits them.
     weight_decay: decoupled decay of matrices.
     betas: decay of the first and second moments.
     eps: added to the root of the second moment.
+    momentum: of Muon.
     parts: exceptions by module name.
     """
 
+    algorithm: Literal["adamw", "muon"] = "adamw"
     lr: float = 1e-3
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-8
+    momentum: float = 0.95
     parts: tuple[Part, ...] = ()
 
 
-def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW over the trainable parameters of `model`; freezes those the config freezes.
+class Joined(torch.optim.Optimizer):
+    """Several optimisers, each over its own groups, as one with one state."""
+
+    def __init__(self, optimizers: Sequence[torch.optim.Optimizer]):
+        super().__init__([group for optimizer in optimizers for group in optimizer.param_groups], {})
+        self.optimizers = list(optimizers)
+        for optimizer in optimizers:
+            optimizer.state = self.state
+
+    def step(self, closure: Any = None) -> None:
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+
+def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """An optimiser over the trainable parameters of `model`; freezes those the config freezes.
 
     Raises ConfigError for a prefix that matches no parameter or is given twice, and when nothing is left to train.
     """
@@ -65,7 +88,13 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ada
     if not groups:
         raise ConfigError("optimizer: every parameter is frozen; leave at least one part of the model trainable")
     # The fused kernel updates all moments in one pass (5 M parameters on a CPU: 4 ms, one by one 14 ms, foreach 28 ms).
-    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps, fused=True)
+    usual = [group for group in groups if not group["muon"]]
+    adam = torch.optim.AdamW(usual, lr=config.lr, betas=config.betas, eps=config.eps, fused=True) if usual else None
+    matrices = [group for group in groups if group["muon"]]
+    if not matrices and adam is not None:
+        return adam
+    muon = Muon(matrices, lr=config.lr, momentum=config.momentum)
+    return muon if adam is None else Joined([adam, muon])
 
 
 def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict]:
@@ -74,7 +103,8 @@ def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict]:
     if len(parts) != len(config.parts):
         raise ConfigError("optimizer.parts: the same prefix is given twice")
     decayed = _decayed_parameters(model)
-    members: dict[tuple[str, bool, float], list[tuple[str, nn.Parameter]]] = {}
+    by_muon = _matrices_of_layers(model) if config.algorithm == "muon" else set()
+    members: dict[tuple[str, bool, float, bool, bool], list[tuple[str, nn.Parameter]]] = {}
     scales = {prefix: layer_scales(model, part) for prefix, part in parts.items()}
     matched: set[str] = set()
     for name, parameter in model.named_parameters():
@@ -84,11 +114,13 @@ def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict]:
             parameter.requires_grad_(False)
         if parameter.requires_grad:
             scale = scales[prefix][name] if prefix in scales else 1.0
-            members.setdefault((prefix, id(parameter) in decayed, scale), []).append((name, parameter))
+            # An update of many tensors at once wants them all cut over ranks, or none.
+            kind = (prefix, id(parameter) in decayed, scale, id(parameter) in by_muon, is_cut(parameter))
+            members.setdefault(kind, []).append((name, parameter))
     if unmatched := sorted(set(parts) - matched):
         raise ConfigError(f"optimizer.parts: prefix {unmatched[0]!r} decides no parameter; check the name")
     groups = []
-    for (_, decays, scale), named in members.items():
+    for (_, decays, scale, muon, _), named in members.items():
         peak = config.lr * scale
         groups.append(
             {
@@ -97,6 +129,7 @@ def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict]:
                 "lr": peak,
                 "peak_lr": peak,
                 "weight_decay": config.weight_decay if decays else 0.0,
+                "muon": muon,
             }
         )
     return groups
@@ -124,6 +157,12 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 def _below(name: str, prefix: str) -> bool:
     return not prefix or name == prefix or name.startswith(prefix.rstrip(".") + ".")
+
+
+def _matrices_of_layers(model: nn.Module) -> set[int]:
+    """Identities of the weights of linear modules inside of numbered layers: no embedding, no output projection."""
+    linear = {n: m.weight for n, m in model.named_modules() if isinstance(m, nn.Linear) and LAYER.search(f"{n}.")}
+    return {id(weight) for weight in linear.values()}
 
 
 def _decayed_parameters(model: nn.Module) -> set[int]:

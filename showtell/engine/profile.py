@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
 from showtell.engine.autopsy import tensors_of
+from showtell.engine.precision import Precision, autocast
 from showtell.engine.step import Step
 
 REST = "loss"
@@ -63,7 +64,7 @@ def cost_of(
     step: Step,
     batch: Any,
     parts: Mapping[str, str] | None = None,
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Precision = "fp32",
 ) -> Cost:
     """Compute one micro-batch twice, once counting and once with a clock. Leaves no gradient behind.
 
@@ -83,7 +84,7 @@ def _both_passes(model: nn.Module, step: Step, batch: Any, precision: str, forwa
     before = [(p, p.grad) for p in model.parameters()]
     for parameter, _ in before:
         parameter.grad = None
-    with torch.enable_grad(), forward, torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with torch.enable_grad(), forward, autocast(device, precision):
         loss = step(model, batch)
     loss.value.backward()
     for parameter, gradient in before:
@@ -218,14 +219,12 @@ class _Saved:
         return tensor
 
 
-def measured_peak(
-    device: torch.device, precision: Literal["fp32", "bf16"], size: int = 1024, repeats: int = 3
-) -> float:
+def measured_peak(device: torch.device, precision: Precision, size: int = 1024, repeats: int = 3) -> float:
     """Floating-point operations a second of a large matrix product here and now: what 100 % utilisation means.
 
     On a shared machine it is what the machine gives, which a number from a data sheet is not.
     """
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     size = size if device.type == "cpu" else 8 * size
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     best, clock = math.inf, _Clock()

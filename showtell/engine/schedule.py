@@ -63,7 +63,7 @@ class Cosine:
 class WarmupStableDecay:
     """Warm-up, the peak, then a straight line to `floor` over the last `decay` steps.
 
-    With `decay = steps - warmup` it is the plain linear schedule.
+    With `decay = steps - warmup` it is the plain linear schedule, which `linear` spells.
 
     steps: length of the run.
     warmup: steps of linear warm-up.
@@ -79,3 +79,8 @@ class WarmupStableDecay:
     def __call__(self, step: int) -> float:
         left = min(1.0, max(0.0, (self.steps - step) / max(1, self.decay)))
         return min(_warm(step, self.warmup), self.floor + (1 - self.floor) * left)
+
+
+def linear(*, steps: int, warmup: int = 0, floor: float = 0.0) -> WarmupStableDecay:
+    """Warm-up, then a straight line down to `floor` at `steps`."""
+    return WarmupStableDecay(steps=steps, warmup=warmup, decay=steps - warmup, floor=floor)

@@ -4,37 +4,33 @@
       step-00001200/   model.safetensors  optimizer.safetensors  [ema.safetensors]  state.json  manifest.json
       step-00001800/   ...                                                          (the last two are kept)
 
-A checkpoint is written into a temporary folder, each file is flushed, a manifest with the SHA-256 of each file comes
-last, then the folder is renamed. At resume the newest folder whose hashes agree is taken; a damaged one is reported
-and skipped. No random-generator state is stored, because none is needed: every step seeds all generators from
-(seed, step, rank), and data are a function of the position. Nothing is pickled. What a killed process left behind is
-swept away by `tidy` when its run goes on.
+At resume the newest folder whose hashes agree with its manifest is taken; a damaged one is reported and skipped. No
+random-generator state is stored, because none is needed: every step seeds all generators from (seed, step, rank), and
+data are a function of the position. Nothing is pickled. A run whose parameters are cut over ranks has its parts in the
+place of the three files (`engine/parts.py`); either kind is read by either kind of run. Writing is `engine/saver.py`.
+What a killed process left behind is swept away by `tidy` when its run goes on.
 """
 
 import hashlib
 import json
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from showtell.core.checkpoint import (
-    fill_module,
-    load_tensors,
-    module_tensors,
-    save_tensors,
-    sync_folder,
-    write_atomically,
-)
+from showtell.core.checkpoint import check_fit, load_tensors, module_tensors
 from showtell.core.errors import CheckpointError
+from showtell.engine.distributed import ALONE, World
 from showtell.engine.ema import Ema
+from showtell.engine.parts import PART, load_parts, names_in_parts
+from showtell.engine.sharding import fill_cut
 
 
 def seed_everything(seed: int, step: int, rank: int = 0) -> None:
@@ -45,6 +41,14 @@ def seed_everything(seed: int, step: int, rank: int = 0) -> None:
     torch.manual_seed(mixed)
 
 
+@runtime_checkable
+class Remembered(Protocol):
+    """Something small that has to survive a restart: a loss scale, the best score so far."""
+
+    def to_json(self) -> dict[str, Any]: ...
+    def from_json(self, content: dict[str, Any]) -> None: ...
+
+
 @dataclass
 class TrainState:
     """What changes during training.
@@ -52,6 +56,8 @@ class TrainState:
     model, optimizer, ema: the objects themselves, filled in place by `load`.
     step: optimiser steps made.
     notes: small JSON facts of the run that `load` compares (`batch_size`, `seed`).
+    others: what else is remembered, by name.
+    group: processes that read and write parts together; None = all of them.
     """
 
     model: nn.Module
@@ -59,36 +65,17 @@ class TrainState:
     ema: Ema | None = None
     step: int = 0
     notes: dict[str, Any] = field(default_factory=dict)
+    others: Mapping[str, Remembered] = field(default_factory=dict)
+    group: Any = None
 
-    def save(self, folder: Path, keep: int = 2) -> Path:
-        """Write `folder/step-N` atomically and delete all but the newest `keep`.
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """All tensors of the state by file and name: the very ones, not copies."""
+        files = {"model": module_tensors(self.model), "optimizer": _optimizer_tensors(self.model, self.optimizer)}
+        return files | ({"ema": self.ema.shadow} if self.ema is not None else {})
 
-        Raises CheckpointError when the disk refuses; the checkpoints from before are then untouched.
-        """
-        target = folder / f"step-{self.step:08d}"
-        temporary = folder / f".step-{self.step:08d}.tmp"
-        shutil.rmtree(temporary, ignore_errors=True)
-        try:
-            with written(f"{target}: the checkpoint"):
-                temporary.mkdir(parents=True)
-                self._write(temporary)
-                shutil.rmtree(target, ignore_errors=True)
-                temporary.rename(target)
-                sync_folder(folder)
-        except CheckpointError:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        for old in checkpoints(folder)[keep:]:
-            shutil.rmtree(old)
-        return target
-
-    def _write(self, temporary: Path) -> None:
-        save_tensors(module_tensors(self.model), temporary / "model.safetensors")
-        save_tensors(_optimizer_tensors(self.model, self.optimizer), temporary / "optimizer.safetensors")
-        if self.ema is not None:
-            save_tensors(self.ema.shadow, temporary / "ema.safetensors")
-        _write_json(temporary / "state.json", {"step": self.step, "notes": self.notes})
-        _write_json(temporary / "manifest.json", {file.name: _sha256(file) for file in sorted(temporary.iterdir())})
+    def small(self) -> dict[str, Any]:
+        """The rest of the state, as JSON."""
+        return {"step": self.step, "notes": self.notes} | {name: kept.to_json() for name, kept in self.others.items()}
 
     def load(self, checkpoint: Path) -> None:
         """Fill everything from one checkpoint folder.
@@ -107,27 +94,60 @@ class TrainState:
                     f"{checkpoint}: this run was started with {name} = {saved['notes'][name]} and is now asked to go "
                     f"on with {value}; use the old value or another folder"
                 )
-        fill_module(self.model, load_tensors(checkpoint / "model.safetensors"), f"{checkpoint}/model.safetensors")
-        _fill_optimizer(self.model, self.optimizer, load_tensors(checkpoint / "optimizer.safetensors"), checkpoint)
-        if self.ema is not None:
-            self.ema.fill(load_tensors(checkpoint / "ema.safetensors"))
+        if any(checkpoint.glob(PART)):
+            moments = [name for name in sorted(names_in_parts(checkpoint)) if name.startswith("optimizer.")]
+            self._room_for_moments([name.removeprefix("optimizer.") for name in moments], checkpoint)
+            load_parts(flat(self.tensors()), checkpoint, self.group)
+        else:
+            self._fill_from_files(checkpoint)
+        for name, kept in self.others.items():
+            if name in saved:
+                kept.from_json(saved[name])
         self.step = saved["step"]
 
-    def resume(self, folder: Path, report: Callable[[str], None]) -> bool:
+    def _fill_from_files(self, checkpoint: Path) -> None:
+        saved = {kind: load_tensors(checkpoint / f"{kind}.safetensors") for kind in self.tensors()}
+        check_fit(module_tensors(self.model), saved["model"], f"{checkpoint}/model.safetensors")
+        self._room_for_moments(saved["optimizer"], checkpoint)
+        for kind, tensors in self.tensors().items():
+            check_fit(tensors, saved[kind], f"{checkpoint}/{kind}.safetensors")
+            fill_cut(tensors, saved[kind])
+
+    def _room_for_moments(self, names: Iterable[str], checkpoint: Path) -> None:
+        """Empty moments under `parameter:moment`; learning rates and decays stay those of the code."""
+        parameters = dict(self.model.named_parameters())
+        trained = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
+        state: dict[Tensor, dict[str, Tensor]] = {}
+        for key in names:
+            name, _, moment = key.rpartition(":")
+            if name not in parameters or id(parameters[name]) not in trained:
+                raise CheckpointError(f"{checkpoint}: the optimiser state names {name}, which this run does not train")
+            parameter = parameters[name].detach()
+            scalar = torch.zeros((), dtype=torch.float32, device=parameter.device)
+            state.setdefault(parameters[name], {})[moment] = scalar if moment == "step" else torch.zeros_like(parameter)
+        self.optimizer.state.clear()
+        self.optimizer.state.update(state)
+
+    def resume(self, folder: Path, report: Callable[[str], None], world: World = ALONE) -> bool:
         """Load the newest valid checkpoint below `folder`; False when there is none. `report` hears of damaged ones.
 
-        Raises CheckpointError when there are some and all are damaged: starting anew would silently throw them away.
+        Each rank checks its share of the files, and all take the same checkpoint. Raises CheckpointError when there are
+        some and all are damaged: starting anew would silently throw them away.
         """
         problem: str | None = None
-        for candidate in checkpoints(folder):
-            if problem := damage(candidate):
+        found = checkpoints(folder)
+        for candidate in found:
+            here = damage(candidate, world.rank, world.size)
+            (ranks,) = world.sum([here is not None], next(self.model.parameters()).device)
+            if ranks:
+                problem = here or "another rank found it"
                 report(f"{candidate.name} is damaged ({problem}); trying the one before")
                 continue
             self._fill(candidate)
             return True
         if problem is not None:
             raise CheckpointError(
-                f"none of the {len(checkpoints(folder))} checkpoints in {folder} can be trusted; "
+                f"none of the {len(found)} checkpoints in {folder} can be trusted; "
                 "restore one from a copy, or delete the folder to start from the beginning"
             )
         return False
@@ -157,16 +177,22 @@ def tidy(folder: Path, step: int, keep: int) -> None:
         shutil.rmtree(old)
 
 
-def damage(checkpoint: Path) -> str | None:
-    """Why a checkpoint folder cannot be trusted, or None when every file has the hash of the manifest."""
+def damage(checkpoint: Path, rank: int = 0, size: int = 1) -> str | None:
+    """Why a checkpoint folder cannot be trusted, or None when every file has the hash of the manifest.
+
+    Of many ranks each hashes its share of the files, counted round; only together they know.
+    """
     try:
         manifest: dict[str, str] = json.loads((checkpoint / "manifest.json").read_text())
-        if not {"model.safetensors", "optimizer.safetensors", "state.json"} <= set(manifest):
+        tensors = {"model.safetensors", "optimizer.safetensors"} <= set(manifest) or any(
+            Path(name).match(PART) for name in manifest
+        )
+        if not tensors or "state.json" not in manifest:
             return "manifest.json does not list all files"
-        for name, digest in manifest.items():
+        for number, (name, digest) in enumerate(manifest.items()):
             if not (checkpoint / name).is_file():
                 return f"{name} is missing"
-            if _sha256(checkpoint / name) != digest:
+            if number % size == rank and sha256(checkpoint / name) != digest:
                 return f"{name} does not have the hash of the manifest"
     except (OSError, ValueError, AttributeError) as error:
         return f"manifest.json cannot be read: {error}"
@@ -176,6 +202,11 @@ def damage(checkpoint: Path) -> str | None:
 def checkpoints(folder: Path) -> list[Path]:
     """Checkpoint folders, newest first."""
     return sorted(folder.glob("step-*"), reverse=True)
+
+
+def flat(files: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Tensors by `file.name` in one mapping."""
+    return {f"{kind}.{name}": tensor for kind, tensors in files.items() for name, tensor in tensors.items()}
 
 
 def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -188,27 +219,6 @@ def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> di
     }
 
 
-def _fill_optimizer(
-    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], checkpoint: Path
-) -> None:
-    """Learning rates and decays stay those of the code; only the moments come from disk."""
-    parameters = dict(model.named_parameters())
-    trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    state: dict[Tensor, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        name, _, moment = key.rpartition(":")
-        if name not in parameters or id(parameters[name]) not in trained:
-            raise CheckpointError(f"{checkpoint}: the optimiser state names {name}, which this run does not train")
-        parameter = parameters[name]
-        state.setdefault(parameter, {})[moment] = value if moment == "step" else value.to(parameter.device)
-    optimizer.state.clear()
-    optimizer.state.update(state)
-
-
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_atomically(path, json.dumps(content, indent=1).encode())

@@ -55,7 +55,7 @@ def fixed(model, step, folder, steps=3, batch=None, **options):
         model=model,
         step=step,
         batches=Batches(lambda position: rows, lambda samples: samples[0], batch_size=1),
-        optimizer=make_optimizer(model, OptimizerConfig(lr=0.02, weight_decay=0.0)),
+        optimizer=make_optimizer(model, options.pop("optimizer", OptimizerConfig(lr=0.02, weight_decay=0.0))),
         schedule=Constant(),
         folder=folder,
         **options,

@@ -139,13 +139,13 @@ def test_another_model_is_not_a_resume(tmp_path):
 
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch, uninterrupted):
     run(tmp_path, make_model(), stop_after_steps=4)
-    import showtell.engine.state as state
+    import showtell.engine.saver as saver
 
     def full(tensors, path, metadata=None):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(state, "save_tensors", full)
+        patch.setattr(saver, "save_tensors", full)
         with pytest.raises(CheckpointError, match=r"cannot be written \(No space left on device\); the one before"):
             run(tmp_path, make_model(), stop_after_steps=4)
     assert [f.name for f in (tmp_path / "checkpoints").iterdir()] == ["step-00000004"]

@@ -40,6 +40,13 @@ def test_killed_between_the_files_of_a_checkpoint(tmp_path, uninterrupted, numbe
     assert_resumes(tmp_path, uninterrupted)
 
 
+@pytest.mark.parametrize("number", [1, 4, 8, 13, 16, 21, 26, 33, 41, 52])
+def test_killed_while_a_checkpoint_is_written_in_the_background(tmp_path, uninterrupted, number):
+    dying = partial(dying_at_disk_call, number, tmp_path, save_in_background=True)
+    assert in_child(dying) == -signal.SIGKILL
+    assert_resumes(tmp_path, uninterrupted, save_in_background=True)
+
+
 def dying_in_step(number: int, folder: Path, workers: int) -> None:
     calls = 0
     real = engine_task.step
