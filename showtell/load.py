@@ -32,7 +32,7 @@ from showtell.instruct.bundle import load_bundle
 from showtell.instruct.converted import CONVERTED, open_converted
 from showtell.instruct.published import Kind, Published, read_chat_template, read_processor
 from showtell.text.chat_formats import recognise
-from showtell.text.tokenizer import Tokenizer
+from showtell.text.sentencepiece import read_tokenizer
 
 if TYPE_CHECKING:
     from showtell.instruct.grafted import Base, Bases
@@ -255,7 +255,6 @@ def published(folder: Path, name: str, declared: str, family: Family, config: Ma
     architecture = next(iter(config.get("architectures") or ()), "")
     model = family.heads.get(architecture, family.load)(folder).eval()
     processor = read_processor(folder, config)
-    words = folder / "tokenizer.json"
     template = read_chat_template(folder)
     return Published(
         name=name,
@@ -263,7 +262,7 @@ def published(folder: Path, name: str, declared: str, family: Family, config: Ma
         family=declared,
         model=model,
         processor=processor,
-        tokenizer=Tokenizer.load(words) if words.is_file() else None,
+        tokenizer=read_tokenizer(folder),
         chat=recognise(template) if template else None,
         sight=sight_of(family, model, processor, folder),
         config=config,

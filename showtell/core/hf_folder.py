@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from showtell.core.checkpoint import adopt_tensors, load_tensors, without_memory
+from showtell.core.checkpoint import adopt_tensors, load_tensors, save_tensors, without_memory, write_atomically
 from showtell.core.errors import CheckpointError
 from showtell.core.keymap import KeyTable, map_keys, unmap_keys
 from showtell.core.mlp import Activation
@@ -72,6 +72,31 @@ def read_tensors(folder: Path, name: str = ONE_FILE) -> dict[str, Tensor]:
     return tensors
 
 
+def write_tensors(tensors: Mapping[str, Tensor], folder: Path, most_bytes: int) -> list[str]:
+    """The inverse of `read_tensors`; names of the files: one, or shards of at most `most_bytes` with their index.
+
+    A tensor that is larger than that has a shard of its own.
+    """
+    shards: list[dict[str, Tensor]] = [{}]
+    room = most_bytes
+    for name, tensor in tensors.items():
+        if shards[-1] and tensor.nbytes > room:
+            shards.append({})
+            room = most_bytes
+        shards[-1][name] = tensor
+        room -= tensor.nbytes
+    files = [f"model-{i + 1:05}-of-{len(shards):05}.safetensors" for i in range(len(shards))]
+    files = [ONE_FILE] if len(shards) == 1 else files
+    for file, shard in zip(files, shards, strict=True):
+        save_tensors(shard, folder / file, {"format": "pt"})
+    if len(shards) == 1:
+        return files
+    places = {name: file for file, shard in zip(files, shards, strict=True) for name in shard}
+    index = {"metadata": {"total_size": sum(t.nbytes for t in tensors.values())}, "weight_map": places}
+    write_atomically(folder / f"{ONE_FILE}.index.json", json.dumps(index, indent=1).encode())
+    return [*files, f"{ONE_FILE}.index.json"]
+
+
 def why_no_weights(folder: Path, name: str) -> str:
     """What to say about a folder without the file `name`."""
     if not folder.is_dir():
@@ -86,8 +111,10 @@ def why_no_weights(folder: Path, name: str) -> str:
     return f"{name} is missing (the folder holds {', '.join(files[:5]) or 'nothing'}); fetch the checkpoint again"
 
 
-def open_module(make: Callable[[], M], tensors: Mapping[str, Tensor], table: KeyTable, where: str) -> M:
+def open_module(make: Callable[[], M], tensors: Mapping[str, Tensor], table: KeyTable | None, where: str) -> M:
     """The module that `make` builds, with `tensors` renamed by `table` as its parameters, strictly both ways.
+
+    Without a table the names are the module's own already.
 
     It is built without memory and adopts what was read, in float32, so opening costs one reading of the file.
     Parameters without elements (the class token of a tower that has none) are not expected in the checkpoint.
@@ -95,7 +122,8 @@ def open_module(make: Callable[[], M], tensors: Mapping[str, Tensor], table: Key
     with without_memory():
         module = make()
     empty = {name: torch.zeros(t.shape) for name, t in module.state_dict().items() if not t.numel()}
-    mapped = map_keys(tensors, table, set(module.state_dict()) - set(empty), where)
+    wanted = set(module.state_dict()) - set(empty)
+    mapped = dict(tensors) if table is None else map_keys(tensors, table, wanted, where)
     adopt_tensors(module, mapped | empty, where)
     return module.eval()
 

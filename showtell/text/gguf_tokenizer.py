@@ -16,6 +16,7 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from showtell.core.errors import CheckpointError
 from showtell.core.gguf import GGUFFile
+from showtell.text.sentencepiece import Piece, bpe, decoder
 from showtell.text.tokenizer import Tokenizer
 
 CONTROL, USER_DEFINED = 3, 4
@@ -91,30 +92,11 @@ def byte_level(file: GGUFFile, tokens: Sequence[str]) -> RustTokenizer:
 
 def sentencepiece(file: GGUFFile, tokens: Sequence[str]) -> RustTokenizer:
     """BPE over characters, spaces written as "\u2581", unknown characters as bytes."""
-    vocabulary = {token: id for id, token in enumerate(tokens)}
-    scores = dict(zip(tokens, entry(file, "scores", list), strict=True))
-    rust = RustTokenizer(
-        models.BPE(
-            vocab=vocabulary, merges=merges_of(vocabulary, scores), unk_token="<unk>", fuse_unk=True, byte_fallback=True
-        )
-    )
+    types = file.entries.get("tokenizer.ggml.token_type", [1] * len(tokens))
+    pieces = [Piece(*piece) for piece in zip(tokens, entry(file, "scores", list), types, strict=True)]
+    rust = RustTokenizer(bpe(pieces))
     prefix = file.entries.get("tokenizer.ggml.add_space_prefix", True)
     spaces = normalizers.Replace(" ", "\u2581")
     rust.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), spaces]) if prefix else spaces
-    strip = [decoders.Strip(" ", 1, 0)] if prefix else []
-    rust.decoder = decoders.Sequence(
-        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), *strip]
-    )
+    rust.decoder = decoder(bool(prefix))
     return rust
-
-
-def merges_of(vocabulary: dict[str, int], scores: dict[str, float]) -> list[tuple[str, str]]:
-    """Every way to join two pieces into a third: best score first, then longest halves, then in their order."""
-    merges: list[tuple[float, str, str]] = []
-    for piece, score in scores.items():
-        halves = ((piece[:i], piece[i:]) for i in range(1, len(piece)))
-        ways = [(left, right) for left, right in halves if left in vocabulary and right in vocabulary]
-        ways.sort(key=lambda way: (vocabulary[way[0]], vocabulary[way[1]]))
-        merges.extend((-score, left, right) for left, right in ways)
-    merges.sort(key=lambda merge: (merge[0], -len(merge[1]), -len(merge[2])))
-    return [(left, right) for _, left, right in merges]

@@ -24,12 +24,12 @@ class Tokenizer:
     """A tokenizer.json with its control tokens told apart from text."""
 
     def __init__(self, rust: RustTokenizer):
-        self.rust = rust
+        self.rust = walled(rust)
         self.rust.encode_special_tokens = True
-        added = rust.get_added_tokens_decoder()
-        self.control: dict[str, int] = {token.content: id for id, token in sorted(added.items()) if token.special}
+        added = sorted(self.rust.get_added_tokens_decoder().items())
+        self.control: dict[str, int] = {token.content.rstrip(): id for id, token in added if token.special}
         self.control_names = {id: name for name, id in self.control.items()}
-        self.inner = without_prefix_space(rust)
+        self.inner = without_prefix_space(self.rust)
 
     @classmethod
     def load(cls, path: Path, control: Sequence[str] = ()) -> "Tokenizer":
@@ -83,6 +83,27 @@ class Tokenizer:
             return self.control[name]
         except KeyError:
             raise CheckpointError(f"the tokenizer has no control token {name}; it belongs to another model") from None
+
+
+def unreachable(name: str) -> str:
+    """How a control token is kept in a vocabulary that cuts text by scores: no text holds a space once it is cut."""
+    return f"{name} "
+
+
+def walled(rust: RustTokenizer) -> RustTokenizer:
+    """A unigram vocabulary in which typing the name of a control token does not reach it; others cannot be reached.
+
+    Pieces of a BPE come from joins, and no join makes a control token; a unigram model takes any piece that fits.
+    """
+    if not isinstance(rust.model, models.Unigram):
+        return rust
+    content = json.loads(rust.to_str())
+    vocabulary = content["model"]["vocab"]
+    for token in content["added_tokens"]:
+        id, name = token["id"], token["content"]
+        if token["special"] and id < len(vocabulary) and vocabulary[id][0] == name and not name.endswith(" "):
+            vocabulary[id][0] = token["content"] = unreachable(name)
+    return RustTokenizer.from_str(json.dumps(content))
 
 
 def without_prefix_space(rust: RustTokenizer) -> RustTokenizer:
