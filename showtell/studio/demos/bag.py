@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from showtell.contrastive.dual_encoder import DualEncoder
 from showtell.contrastive.duets import read, see
 from showtell.contrastive.space import swap_accuracy
 from showtell.studio.series.bounds import bounded, one_of
@@ -64,7 +63,6 @@ class Bag(Demo[State]):
         right = all_swaps(tools)
         return Scene(
             widgets=(
-                Raster(title="The picture", rgb=draw(duet, 240), alt=plain(duet), size="q", smooth=True),
                 Ribbon(
                     title="The caption, in your order",
                     tokens=[
@@ -73,6 +71,7 @@ class Bag(Demo[State]):
                     field="order",
                     size="full",
                 ),
+                Raster(title="The picture", rgb=draw(duet, 240), alt=plain(duet), size="q", smooth=True),
                 Bars(
                     title="Cosine with the picture",
                     names=[f"{name}: {caption}" for name, caption in captions.items()],
@@ -103,8 +102,9 @@ class Bag(Demo[State]):
         )
 
     def check(self, tools: Tools) -> None:
-        assert swaps(tools.duets("twins"), "sides exchanged") > 0.95
-        assert 0.35 < swaps(tools.duets("plain"), "sides exchanged") < 0.65
+        right = all_swaps(tools)
+        assert right["twins", "sides exchanged"] > 0.95
+        assert 0.35 < right["plain", "sides exchanged"] < 0.65
 
 
 def parts_of(duet: Duet) -> list[str]:
@@ -134,17 +134,20 @@ def exchanged(duet: Duet, kind: str) -> str:
 
 def all_swaps(tools: Tools) -> dict[tuple[str, str], float]:
     """(model, what is exchanged) -> how often the true caption wins."""
-    pairs = [(name, kind) for kind in KINDS for name in MODELS]
-    return tools.remember("swaps", lambda: {(name, kind): swaps(tools.duets(name), kind) for name, kind in pairs})
+    return tools.remember("swaps", lambda: {key: value for name in MODELS for key, value in swaps(name, tools).items()})
 
 
-def swaps(model: DualEncoder, kind: str) -> float:
-    """How often the true caption of a held-out duet beats the same words in another order."""
-    dice = keyed(10**9, 1, stream=36)
+def swaps(name: str, tools: Tools) -> dict[tuple[str, str], float]:
+    """For a model and each exchange: how often the true caption of a held-out duet beats the false one."""
+    dice, model = keyed(10**9, 1, stream=36), tools.duets(name)
     duets = [sample(dice, pairs=1.0) for _ in range(HELD_OUT)]
     images = see(model, duets)
-    texts = read(model, [plain(duet) for duet in duets]), read(model, [exchanged(duet, kind) for duet in duets])
-    return swap_accuracy(torch.stack([(images * one).sum(dim=1) for one in texts], dim=1))
+    true = (images * read(model, [plain(duet) for duet in duets])).sum(dim=1)
+    false = {kind: read(model, [exchanged(duet, kind) for duet in duets]) for kind in KINDS}
+    return {
+        (name, kind): swap_accuracy(torch.stack([true, (images * texts).sum(dim=1)], dim=1))
+        for kind, texts in false.items()
+    }
 
 
 def concepts_of(captions: list[str]) -> list[Concept]:

@@ -17,9 +17,10 @@ from showtell.studio.series.bounds import bounded, one_of
 from showtell.studio.series.demo import Demo
 from showtell.studio.series.grid_bounds import Cell
 from showtell.studio.series.list_bounds import Names
-from showtell.studio.series.scene import Bars, Concept, Raster, Scene
+from showtell.studio.series.scene import Bars, Concept, Raster, Ribbon, Scene, Token
 from showtell.studio.series.tools import Tools
-from showtell.worlds.duets import PAPER, SHAPES, Duet, Thing, draw
+from showtell.worlds.duets import COLORS, PAPER, SHAPES, Duet, Thing, draw
+from showtell.worlds.shapes import shade
 
 HUES, SIZES = 18, 6
 SMALL, LARGE = 0.09, 0.29  # radius, in shares of the picture's side; training has drawn 0.13 to 0.19
@@ -31,8 +32,9 @@ TEMPLATES = {
     "all": ("{}", "something {}", "a {}", "a picture of a {}", "a drawing of a {}", "there is a {}"),
 }
 NAMED = {"something": "something …", "a": "a …", "drawing": "a drawing of a …", "all": "six templates, averaged"}
-INKS: tuple[Concept, ...] = ("query", "image", "key", "text", "warn", "plain")
-WASHES = ((243, 200, 160), (160, 215, 208), (165, 203, 236), (206, 186, 236), (240, 178, 178), (205, 209, 214))
+INKS: tuple[Concept, ...] = ("image", "text", "query", "key", "warn", "plain")
+WASHES = ((160, 215, 208), (206, 186, 236), (243, 200, 160), (165, 203, 236), (240, 178, 178), (205, 209, 214))
+"""Grounds of classes whose name holds no colour, in the inks of the legend."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Classifier(Demo[State]):
             widgets=(
                 Raster(
                     title=f"One {state.shape} in {HUES} hues and {SIZES} sizes, by class",
-                    rgb=painted(duets, best, sure),
+                    rgb=painted(duets, best, sure, washes(words.labels)),
                     grid=(SIZES, HUES),
                     labels=[words.labels[int(k)] for k in best],
                     values=sure.tolist(),
@@ -85,6 +87,15 @@ class Classifier(Demo[State]):
                     note="across: hue; down: size; strong ground: sure, pale ground: undecided",
                     size="full",
                     smooth=True,
+                ),
+                Ribbon(
+                    title="The classes, and how many pictures each took",
+                    tokens=[
+                        Token(text=label, concept=ink, count=count)
+                        for label, ink, count in zip(
+                            words.labels, inks(words.labels), counts_of(words, best), strict=True
+                        )
+                    ],
                 ),
                 Raster(
                     title="The marked picture",
@@ -99,7 +110,7 @@ class Classifier(Demo[State]):
                     values=here,
                     texts=[f"{100 * p:.0f} %, {c:+.2f}" for p, c in zip(here, cosines, strict=True)],
                     top=1.0,
-                    concepts=INKS[: len(words.labels)],
+                    concepts=["image" if k == int(best[state.cell]) else "plain" for k in range(len(here))],
                     size="l",
                 ),
                 Bars(
@@ -156,11 +167,36 @@ def everything(shape: str) -> list[Duet]:
     return [Duet(things=(thing,)) for thing in things]
 
 
-def painted(duets: list[Duet], best: Tensor, sure: Float[Tensor, " pictures"]) -> UInt8[np.ndarray, "height width 3"]:
-    """Every picture, small, on the wash of its class; paler where the classifier is less sure."""
+def washes(labels: tuple[str, ...]) -> list[np.ndarray]:
+    """The ground of each class: a pale shade of the first colour in its name, if no class before has that one."""
+    taken: list[str] = []
+    grounds = []
+    for label, wash in zip(labels, WASHES, strict=False):
+        color = next((word for word in label.split() if word in COLORS and word not in taken), "")
+        taken.append(color)
+        pale = 0.55 * np.array(PAPER) + 0.45 * np.array(shade(color, 0.5, 0.5, 0.5)) if color else np.array(wash)
+        grounds.append(pale)
+    return grounds
+
+
+def inks(labels: tuple[str, ...]) -> list[Concept]:
+    """The legend's ink of each class; classes of a colour name themselves."""
+    named = [any(word in COLORS for word in label.split()) for label in labels]
+    return ["plain" if known else ink for known, ink in zip(named, INKS, strict=False)]
+
+
+def legend(labels: tuple[str, ...], best: Tensor) -> list[Token]:
+    counts = best.bincount(minlength=len(labels)).tolist()
+    return [Token(text=t, concept=ink, count=n) for t, ink, n in zip(labels, inks(labels), counts, strict=True)]
+
+
+def painted(
+    duets: list[Duet], best: Tensor, sure: Float[Tensor, " pictures"], grounds: list[np.ndarray]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Every picture, small, on the ground of its class; paler where the classifier is less sure."""
     tiles = []
     for duet, k, share in zip(duets, best.tolist(), sure.tolist(), strict=True):
-        wash = np.array(PAPER) + share**2 * (np.array(WASHES[k]) - np.array(PAPER))
+        wash = np.array(PAPER) + share**2 * (grounds[k] - np.array(PAPER))
         tiles.append(draw(Duet(things=duet.things, ground=(wash[0], wash[1], wash[2])), TILE))
     return np.stack(tiles).reshape(SIZES, HUES, TILE, TILE, 3).swapaxes(1, 2).reshape(SIZES * TILE, HUES * TILE, 3)
 
@@ -173,8 +209,11 @@ def closest(words: ZeroShot) -> str:
 
 
 def verdict(labels: tuple[str, ...], best: Tensor, sure: Tensor) -> str:
-    counts = [f"“{label}” {int(n)}" for label, n in zip(labels, best.bincount(minlength=len(labels)), strict=True) if n]
-    shares = f"Of {len(best)} pictures it calls {', '.join(counts)}."
-    if len(counts) == 1:
-        return f"{shares} One class has taken everything: these words do not divide these pictures."
-    return f"{shares} It is less than 60 % sure of {int((sure < 0.6).sum())}."
+    taken = best.bincount(minlength=len(labels))
+    most = int(taken.argmax())
+    if int((taken > 0).sum()) == 1:
+        return f"“{labels[most]}” has taken all {len(best)} pictures: these words do not divide them."
+    return (
+        f"{len(labels)} names divide {len(best)} pictures; “{labels[most]}” takes the most, {int(taken[most])}. "
+        f"It is less than 60 % sure of {int((sure < 0.6).sum())}."
+    )

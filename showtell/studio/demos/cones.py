@@ -20,10 +20,10 @@ from showtell.studio.series.tools import Tools
 from showtell.worlds.dice import keyed
 from showtell.worlds.duets import Duet, draw, plain, sample
 
-MODELS = {"untrained": "as initialised", "plain": "trained", "twins": "trained with twins"}
-PAIRS = 96
+MODELS = {"untrained": "as initialised", "plain": "trained", "cold": "points alone, pulled at τ = 0.01"}
+PAIRS = 64
 KEEPERS: tuple[tuple[float, Concept], ...] = ((0.01, "key"), (0.07, "plain"), (0.5, "query"))
-DESCENDING, STEPS, STRIDE, RATE, MOMENTUM = 48, 60, 4, 0.05, 0.8
+STEPS, STRIDE, RATE, MOMENTUM = 60, 4, 0.05, 0.8
 SLIDES = tuple(i / 10 for i in range(-10, 21, 2))
 
 
@@ -49,18 +49,26 @@ class Cones(Demo[State]):
     state_type = State
 
     def view(self, state: State, tools: Tools) -> Scene:
-        duets, images, texts = tools.remember(("cones", state.model), lambda: embedded(state.model, tools))
+        duets = duets_shown()
+        images, texts = tools.remember(("cones", state.model), lambda: made(state.model, tools))
         gap = modality_gap(images, texts)
         moved = slid(texts, state.slide * gap, state.renormalise)
         curves = tools.remember(
             ("cones", state.model, state.renormalise), lambda: over_slides(images, texts, gap, state.renormalise)
         )
         pair = state.pair % PAIRS
-        scale = float(pair_of(state.model, tools).similarity.scale.exp())
         right = at_first(images @ moved.T), at_first(moved @ images.T)
         return Scene(
             widgets=(
                 cloud(duets, images, moved, gap, state),
+                Raster(
+                    title="The marked pair",
+                    rgb=draw(duets[pair], 240),
+                    alt=plain(duets[pair]),
+                    note=f"“{plain(duets[pair])}”",
+                    size="q",
+                    smooth=True,
+                ),
                 Lines(
                     title="Found at first place",
                     xs=SLIDES,
@@ -74,33 +82,25 @@ class Cones(Demo[State]):
                     low=0.0,
                     high=1.0,
                 ),
-                Raster(
-                    title="The marked pair",
-                    rgb=draw(duets[pair], 240),
-                    alt=plain(duets[pair]),
-                    note=f"“{plain(duets[pair])}”",
-                    size="q",
-                    smooth=True,
-                ),
                 Lines(
-                    title="Untrained points, pulled by the loss alone: the gap",
+                    title="The gap of untrained points that are pulled by the loss alone",
                     xs=list(range(0, STEPS + 1, STRIDE)),
                     lines=[
                         Line(name=f"τ = {tau:g}", ys=gaps, concept=concept)
                         for (tau, concept), gaps in zip(
-                            KEEPERS, tools.remember("gaps", lambda: gaps_of_descent(tools)), strict=True
+                            KEEPERS, [[gap_of(two) for two in path] for path in descents(tools)], strict=True
                         )
                     ],
                     x_name="gradient steps",
                     y_name="gap",
                     low=0.0,
+                    size="w",
                 ),
             ),
             says=verdict(state, float(gap.norm()), right, (curves[0][5], curves[1][5])),
             facts=(
                 ("gap", f"{float(gap.norm()):.3f}"),
                 ("gap after the slide", f"{float(modality_gap(images, moved).norm()):.3f}"),
-                ("loss per pair", f"{float(info_nce(images, moved, torch.tensor(scale)) / PAIRS):.3f}"),
                 ("alignment", f"{alignment(images, texts):.3f}"),
                 ("uniformity, pictures", f"{uniformity(images):.2f}"),
                 ("uniformity, captions", f"{uniformity(texts):.2f}"),
@@ -109,20 +109,16 @@ class Cones(Demo[State]):
 
     def check(self, tools: Tools) -> None:
         for name in ("untrained", "plain"):
-            _, images, texts = embedded(name, tools)
-            images, texts = images.double(), texts.double()
+            images, texts = (rows.double() for rows in made(name, tools))
             for vector in (modality_gap(images, texts), torch.linspace(-1, 1, images.shape[1], dtype=torch.float64)):
                 before, after = 20 * images @ texts.T, 20 * images @ (texts + vector).T
                 assert torch.allclose(before.softmax(dim=1), after.softmax(dim=1), atol=1e-12)
                 assert not torch.allclose(before.softmax(dim=0), after.softmax(dim=0), atol=1e-6)
             gap = modality_gap(images, texts)
             assert float(modality_gap(images, texts + gap).norm()) < 1e-12, "one gap further, the means coincide"
-        cold, _, warm = gaps_of_descent(tools)
-        assert cold[-1] > 0.8 and warm[-1] < 0.1, "a cold softmax is content while the gap is still there"
-
-
-def pair_of(name: str, tools: Tools) -> DualEncoder:
-    return tools.remember("untrained", untrained) if name == "untrained" else tools.duets(name)
+        cold, _, warm = (path[-1] for path in descents(tools))
+        assert gap_of(cold) > 0.8 and gap_of(warm) < 0.1, "a cold softmax is content while the gap is still there"
+        assert at_first(cold[0] @ cold[1].T) == at_first(warm[0] @ warm[1].T) == 1.0
 
 
 def untrained() -> DualEncoder:
@@ -131,12 +127,19 @@ def untrained() -> DualEncoder:
         return DualEncoder(CONFIG).eval().requires_grad_(False)
 
 
-def embedded(name: str, tools: Tools) -> tuple[list[Duet], Tensor, Tensor]:
-    """Held-out duets, their pictures and captions as unit vectors."""
+def duets_shown() -> list[Duet]:
+    """Held-out duets."""
     dice = keyed(10**9, 2, stream=35)
-    duets = [sample(dice, pairs=0.8) for _ in range(PAIRS)]
-    model = pair_of(name, tools)
-    return duets, see(model, duets), read(model, [plain(duet) for duet in duets])
+    return [sample(dice, pairs=0.8) for _ in range(PAIRS)]
+
+
+def made(name: str, tools: Tools) -> tuple[Tensor, Tensor]:
+    """The pictures and captions of those duets as unit vectors."""
+    if name == "cold":
+        images, texts = descents(tools)[0][-1]
+        return images, texts
+    model = tools.remember("untrained", untrained) if name == "untrained" else tools.duets(name)
+    return see(model, duets_shown()), read(model, [plain(duet) for duet in duets_shown()])
 
 
 def slid(texts: Tensor, vector: Tensor, renormalise: bool) -> Tensor:
@@ -154,25 +157,28 @@ def over_slides(images: Tensor, texts: Tensor, gap: Tensor, renormalise: bool) -
     return [at_first(images @ one.T) for one in moved], [at_first(one @ images.T) for one in moved]
 
 
-def gaps_of_descent(tools: Tools) -> list[list[float]]:
-    """The gap while untrained embeddings follow the gradient of InfoNCE, at each temperature; no towers."""
-    return [descent(*(rows[:DESCENDING] for rows in embedded("untrained", tools)[1:]), tau) for tau, _ in KEEPERS]
+def descents(tools: Tools) -> list[list[Tensor]]:
+    """Untrained embeddings that follow the gradient of InfoNCE, at each temperature; no towers, only points."""
+    return tools.remember("descents", lambda: [descent(torch.stack(made("untrained", tools)), t) for t, _ in KEEPERS])
 
 
-def descent(images: Tensor, texts: Tensor, tau: float) -> list[float]:
-    """Gradient descent with momentum on the sphere; the gap after 0, STRIDE, 2 STRIDE, ... steps."""
-    points, gaps = torch.stack([images, texts]), list[float]()
-    velocity = torch.zeros_like(points)
+def descent(points: Tensor, tau: float) -> list[Tensor]:
+    """Gradient descent with momentum on the sphere: (pictures and captions, pairs, dim) every STRIDE steps."""
+    path, velocity = list[Tensor](), torch.zeros_like(points)
     for step in range(STEPS + 1):
         if step % STRIDE == 0:
-            gaps.append(float(modality_gap(*points).norm()))
+            path.append(points)
         leaf = points.clone().requires_grad_()
         with torch.enable_grad():
             info_nce(*F.normalize(leaf, dim=2), torch.tensor(1 / tau)).backward()
         assert leaf.grad is not None
         velocity = MOMENTUM * velocity - leaf.grad
         points = F.normalize(points + RATE * tau * velocity, dim=2)
-    return gaps
+    return path
+
+
+def gap_of(two: Tensor) -> float:
+    return float(modality_gap(two[0], two[1]).norm())
 
 
 def cloud(duets: list[Duet], images: Tensor, texts: Tensor, gap: Tensor, state: State) -> Points:
@@ -181,7 +187,8 @@ def cloud(duets: list[Duet], images: Tensor, texts: Tensor, gap: Tensor, state: 
     centred = images - images.mean(dim=0)
     across, _ = principal_components(centred - centred @ along[:, None] * along, 1)
     axes = torch.stack([along, across[0]], dim=1)  # (dim, 2)
-    places = (torch.cat([images, texts]) - images.mean(dim=0)) @ axes + torch.tensor([0.4, 0.0])
+    places = (torch.cat([images, texts]) - images.mean(dim=0) + gap / 2) @ axes
+    far = float(((images - images.mean(dim=0)) @ axes).abs().max()) + 1.6 * float(gap.norm())
     names = [plain(duet) for duet in duets]
     pair = state.pair % PAIRS
     return Points(
@@ -190,11 +197,11 @@ def cloud(duets: list[Duet], images: Tensor, texts: Tensor, gap: Tensor, state: 
         names=[f"picture of {name}" for name in names] + [f"“{name}”" for name in names],
         concepts=["image"] * PAIRS + ["text"] * PAIRS,
         links=[(pair, PAIRS + pair)],
-        reach=1.5,
+        reach=1.05 * far,
         field="pair",
         selected=state.pair,
         note="teal: pictures; violet: captions; left to right: along the gap",
-        size="l",
+        size="t",
     )
 
 

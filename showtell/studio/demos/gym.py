@@ -19,7 +19,7 @@ from showtell.studio.series.scene import Bars, Concept, Line, Lines, Raster, Sce
 from showtell.studio.series.tools import Tools
 
 PAIRS, STEPS, STRIDE, RATE, MOMENTUM = 6, 60, 2, 0.2, 0.8
-START = (100, 118, 62, 135, 80, 20, 70, 40, 150, 95, 130, 5)  # six pictures, then their six captions
+START = (100, 160, 30, 215, 65, 330, 50, 350, 190, 95, 140, 10)  # six pictures, then their six captions
 TAUS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -76,7 +76,6 @@ class Gym(Demo[State]):
                     ],
                     top=1.0,
                     concepts=[concept_of(j, anchor) for j in range(PAIRS)],
-                    size="q",
                 ),
                 Lines(
                     title="Loss of the whole run",
@@ -86,6 +85,7 @@ class Gym(Demo[State]):
                     y_name="per pair",
                     at=state.steps,
                     low=0.0,
+                    size="w",
                 ),
             ),
             says=verdict(state, weights, value),
@@ -195,7 +195,7 @@ def circle(start: Tensor, now: Tensor, push: Tensor, state: State) -> Points:
         gesture="turn",
         movable=list(range(2 * PAIRS)),
         note="rings outside: where each starts (drag them); dots: where it is now; lines join pairs",
-        size="l",
+        size="t",
     )
 
 
@@ -210,6 +210,6 @@ def verdict(state: State, weights: Tensor, value: float) -> str:
         return f"Picture {letter} has found its caption: its negatives push with {float(row.sum()):.1g} together."
     return (
         f"Of all that pushes picture {letter} away, {share:.0f} % comes from caption {hardest + 1} alone. "
-        + ("A cold softmax listens to the nearest wrong caption only." if share > 60 else "")
-        + ("At this temperature all wrong captions push nearly alike." if share < 30 else "")
+        + ("A cold softmax listens to the nearest wrong caption only." if share > 90 else "")
+        + ("At this temperature all wrong captions push nearly alike." if share < 35 else "")
     ).strip()

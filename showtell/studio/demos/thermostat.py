@@ -57,6 +57,7 @@ class Thermostat(Demo[State]):
         pushing = [negatives(cosines, tau) for tau in TAUS]
         learned = 1 / float(tools.duets("plain").similarity.scale.exp())
         best = 1 / fit_temperature(*both_ways(cosines))
+        guess = math.log(state.pairs)
         now, axis = TAUS.index(state.tau), [math.log10(tau) for tau in TAUS]
         cell = min(state.cell, state.pairs**2 - 1)
         row = believed[cell // state.pairs]
@@ -72,7 +73,7 @@ class Thermostat(Demo[State]):
                     field="cell",
                     selected=cell,
                     note="rows: pictures; columns: captions; the right answers lie on the diagonal",
-                    size="l",
+                    size="t",
                 ),
                 Raster(
                     title="The picture of the marked row",
@@ -91,21 +92,10 @@ class Thermostat(Demo[State]):
                     concepts=["image" if j == cell // state.pairs else "warn" for j in favourites],
                 ),
                 Lines(
-                    title="The loss over the temperature",
-                    xs=axis,
-                    lines=[Line(name="InfoNCE per pair", ys=losses, concept="query")],
-                    x_name="log₁₀ τ",
-                    y_name="loss",
-                    at=axis[now],
-                    mark=math.log10(learned),
-                    mark_name="learned",
-                    low=0.0,
-                    high=min(max(losses), 3 * math.log(state.pairs)),
-                ),
-                Lines(
-                    title="Who still teaches",
+                    title="Over the temperature",
                     xs=axis,
                     lines=[
+                        Line(name="loss, guessing = 1", ys=[value / guess for value in losses], concept="query"),
                         Line(name="pairs that still learn", ys=awake, concept="image"),
                         Line(name="negatives that push", ys=pushing, concept="warn"),
                     ],
@@ -116,12 +106,13 @@ class Thermostat(Demo[State]):
                     mark_name="learned",
                     low=0.0,
                     high=1.0,
+                    size="w",
                 ),
             ),
             says=verdict(state, losses[now], awake[now], pushing[now]),
             facts=(
                 ("loss per pair", f"{losses[now]:.3f}"),
-                ("guessing would cost", f"{math.log(state.pairs):.3f}"),
+                ("guessing would cost", f"{guess:.3f}"),
                 ("learned in training", f"τ = {learned:.3f}"),
                 ("best for this batch", f"τ = {best:.3f}" if best > 0.002 else "none: all are right, colder is better"),
                 ("slope in 1/τ here", f"{slope(cosines, state.tau):+.4f}"),

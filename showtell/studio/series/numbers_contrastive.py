@@ -13,7 +13,7 @@ from showtell.contrastive.space import modality_gap
 from showtell.studio.demos.bag import all_swaps
 from showtell.studio.demos.ceiling import State as CeilingState
 from showtell.studio.demos.ceiling import estimate
-from showtell.studio.demos.cones import embedded
+from showtell.studio.demos.cones import made
 from showtell.studio.series.tools import Tools
 from showtell.vision.costs import block_cost, embedding_cost
 from showtell.worlds.dice import keyed
@@ -53,8 +53,8 @@ def contrastive_numbers(tools: Tools) -> dict[str, Callable[[], str]]:
         "duets.unseen": lambda: f"{100 * named(tools, True):.0f}",
         "gap.untrained": lambda: f"{gap('untrained', tools):.2f}",
         "gap.trained": lambda: f"{gap('plain', tools):.2f}",
-        "cone.pictures": lambda: f"{cone(1, tools):.2f}",
-        "cone.captions": lambda: f"{cone(2, tools):.2f}",
+        "cone.pictures": lambda: f"{cone(0, tools):.2f}",
+        "cone.captions": lambda: f"{cone(1, tools):.2f}",
         "swaps.plain.colours": lambda: f"{100 * all_swaps(tools)['plain', 'colours exchanged']:.0f}",
         "swaps.plain.sides": lambda: f"{100 * all_swaps(tools)['plain', 'sides exchanged']:.0f}",
         "swaps.twins.colours": lambda: f"{100 * all_swaps(tools)['twins', 'colours exchanged']:.0f}",
@@ -100,12 +100,11 @@ def named(tools: Tools, held_out: bool, pictures: int = 240) -> float:
 
 
 def gap(name: str, tools: Tools) -> float:
-    return float(modality_gap(*embedded(name, tools)[1:]).norm())
+    return float(modality_gap(*made(name, tools)).norm())
 
 
 def cone(which: int, tools: Tools) -> float:
-    """Mean cosine between two different pictures (1) or captions (2) of the untrained pair."""
-    rows = embedded("untrained", tools)[which]
-    assert isinstance(rows, torch.Tensor)
+    """Mean cosine between two different pictures (0) or captions (1) of the untrained pair."""
+    rows = made("untrained", tools)[which]
     count = len(rows)
     return float(((rows @ rows.T).sum() - count) / (count * (count - 1)))

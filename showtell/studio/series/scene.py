@@ -21,8 +21,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from jaxtyping import UInt8
 
-Size = Literal["s", "q", "m", "l", "full"]
-"""Columns of twelve: 2, 3, 4, 5, 12."""
+Size = Literal["s", "q", "m", "l", "t", "w", "full"]
+"""Columns of twelve: 2, 3, 4, 5, 5 over two rows of others, 7, 12."""
 Concept = Literal["query", "key", "image", "text", "plain", "warn"]
 """One colour a concept, in every chapter: queries orange, keys blue, image tokens teal, text tokens violet."""
 

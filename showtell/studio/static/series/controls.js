@@ -36,7 +36,7 @@ function slider({ name, label, low, high, step, unit, runs }, set) {
     say();
     set(name, input.value);
   });
-  const node = element("div", { class: "control slider" }, element("label", { for: id }, label), input, output);
+  const node = element("div", { class: runs ? "control slider runs" : "control slider" }, element("label", { for: id }, label), input, output);
   if (runs) node.append(runner(input));
   return {
     node,
