@@ -21,7 +21,7 @@ from showtell.core.errors import ConfigError, DataError
 from showtell.core.masks import branch_mask
 from showtell.engine.gradient import device_of
 from showtell.engine.step import TrainingError, to_device
-from showtell.fusion.prefix_vlm import PrefixVLM
+from showtell.fusion.prefix_vlm import Prefix
 from showtell.instruct.losses import answer_loss
 from showtell.instruct.packing import IGNORE, PackedBatch
 from showtell.instruct.step import SupervisedStep
@@ -60,7 +60,7 @@ class Blindness:
         step: SupervisedStep,
         batch: PackedBatch,
         config: BlindnessConfig = BlindnessConfig(),
-        model_of: Callable[[nn.Module], PrefixVLM] = lambda model: model,  # type: ignore[assignment, return-value]
+        model_of: Callable[[nn.Module], Prefix] = lambda model: model,  # type: ignore[assignment, return-value]
     ):
         if len(batch.pixels) < 2 or torch.equal(batch.pixels, batch.pixels.roll(1, 0)):
             raise ConfigError("the blindness gate swaps pictures; give it a batch with at least two different ones")
@@ -92,7 +92,7 @@ class Blindness:
                 )
         return values
 
-    def _answers(self, model: PrefixVLM, batch: PackedBatch) -> tuple[Tensor, float]:
+    def _answers(self, model: Prefix, batch: PackedBatch) -> tuple[Tensor, float]:
         """Logits of the trained tokens, and their mean loss."""
         batch = to_device(batch, device_of(model))
         mask = branch_mask(batch.documents, batch.branches)

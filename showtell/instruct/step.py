@@ -10,7 +10,7 @@ from torch import Tensor
 
 from showtell.core.masks import branch_mask
 from showtell.engine.step import Loss
-from showtell.fusion.prefix_vlm import PrefixVLM
+from showtell.fusion.prefix_vlm import Prefix
 from showtell.instruct.losses import answer_loss
 from showtell.instruct.packing import IGNORE, PackedBatch
 
@@ -26,10 +26,10 @@ class SupervisedStep:
     first_location: int = 0
     ordinal: Tensor | None = None
 
-    def __call__(self, model: PrefixVLM, batch: PackedBatch) -> Loss:
+    def __call__(self, model: Prefix, batch: PackedBatch) -> Loss:
         return self.loss(model, model.image_tokens(batch.pixels), batch)
 
-    def loss(self, model: PrefixVLM, image_tokens: Tensor, batch: PackedBatch) -> Loss:
+    def loss(self, model: Prefix, image_tokens: Tensor, batch: PackedBatch) -> Loss:
         """Of image tokens that are already there."""
         mask = branch_mask(batch.documents, batch.branches)
         hidden = model.read(image_tokens, batch.ids, batch.positions, mask)
