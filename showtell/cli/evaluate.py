@@ -31,7 +31,7 @@ Words = Annotated[
     tyro.conf.Positional,
     tyro.conf.arg(
         metavar="[MODEL TASK…]",
-        help="A model or a file of answers, then tasks: NAME=FOLDER, rows.jsonl, worlds[:SPLIT], hallucination, spatial.",
+        help="A model or answers.jsonl, then tasks: NAME=FOLDER, rows.jsonl, worlds[:SPLIT], hallucination, spatial.",
         help_behavior_hint="",
     ),
 ]

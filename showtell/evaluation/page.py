@@ -7,11 +7,12 @@ stands on the page is `report.py`.
 
 STYLE = """
 :root { color-scheme: light dark; --paper:#fdfdfb; --panel:#f3f4f1; --ink:#17191c; --soft:#5a6067; --line:#dcdedb;
-  --good:#0b7a75; --bad:#b4421c; --said:#d55e00; --truth:#0072b2;
+  --good:#0b7a75; --bad:#b4421c; --said:#d55e00; --truth:#0072b2; --ask:#6443c0;
   --serif:"Source Serif 4","Source Serif Pro",Georgia,"Times New Roman",serif;
   --mono:"IBM Plex Mono",ui-monospace,Menlo,Consolas,monospace; }
 @media (prefers-color-scheme: dark) { :root { --paper:#121416; --panel:#1b1e21; --ink:#e9e9e5; --soft:#a0a6ad;
-  --line:#30353a; --good:#56c7bd; --bad:#f0957c; --said:#ff9d52; --truth:#6cb8ea; } }
+  --line:#30353a; --good:#56c7bd; --bad:#f0957c; --said:#ff9d52; --truth:#6cb8ea;
+  --ask:#b6a2fa; } }
 * { box-sizing:border-box; }
 body { margin:0; background:var(--paper); color:var(--ink); font:400 1.0625rem/1.55 var(--serif);
   -webkit-font-smoothing:antialiased; text-rendering:optimizeLegibility; }
@@ -36,6 +37,7 @@ td.n, th.n { text-align:right; white-space:nowrap; }
 .scroll { overflow-x:auto; }
 .bars { display:grid; grid-template-columns:minmax(6rem,max-content) 1fr max-content max-content; gap:.34rem 1rem;
   align-items:center; font-size:.95rem; }
+.bars .row { display:contents; }
 .bar { position:relative; height:1.05rem; background:var(--panel); border-radius:2px; }
 .bar i { position:absolute; inset-block:0; left:0; background:var(--good); opacity:.32; border-radius:2px 0 0 2px; }
 .bar b { position:absolute; top:50%; height:3px; margin-top:-1.5px; background:var(--good); border-radius:2px; }
@@ -56,6 +58,7 @@ article[hidden] { display:none; }
 .frame img { width:100%; display:block; } .frame svg { position:absolute; inset:0; width:100%; height:100%; }
 .frame svg * { fill:none; vector-effect:non-scaling-stroke; }
 .frame .halo { stroke:#fff; stroke-width:5; stroke-opacity:.75; }
+.frame .asked { stroke:var(--ask); stroke-width:2.5; stroke-dasharray:2 4; }
 .frame .said { stroke:var(--said); stroke-width:2.5; } .frame .truth { stroke:var(--truth); stroke-width:2.5;
   stroke-dasharray:6 4; }
 article p { margin:.1rem 0; overflow-wrap:anywhere; line-height:1.4; }
@@ -64,12 +67,14 @@ article .answer::before { content:"✗ "; color:var(--bad); font-weight:600; } a
 article.right .answer::before { content:"✓ "; color:var(--good); } article.right .answer { color:var(--good); }
 .key { display:inline-block; width:1.5rem; border-top:2.5px solid var(--said); vertical-align:middle;
   margin-right:.35rem; }
+.key.asked { border-top:2.5px dotted var(--ask); margin-left:1.1rem; }
 .key.truth { border-top:2.5px dashed var(--truth); margin-left:1.1rem; }
 footer { padding-block:1.5rem 4rem; color:var(--soft); border-top:1px solid var(--line); overflow-wrap:anywhere; }
 @media (max-width:46rem) { .columns, .lead { grid-template-columns:1fr; } .items { gap:1.6rem; }
   body { font-size:1rem; }
-  .bars { grid-template-columns:1fr max-content max-content; gap:.15rem .8rem; } .bars .bar { grid-column:1/-1; order:0;
-  margin-bottom:.55rem; } }
+  .bars { grid-template-columns:1fr; gap:.7rem; }
+  .bars .row { display:grid; grid-template-columns:1fr max-content 3.4rem; gap:.1rem .9rem; align-items:baseline; }
+  .bars .row .bar { grid-column:1/-1; order:1; height:.8rem; } .bars .row span:last-child { text-align:right; } }
 @media print { .filter { display:none; } article[hidden] { display:block; } }
 """
 

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from showtell.core.errors import ShowtellError
-from showtell.core.geometry import Box
+from showtell.core.geometry import Box, Point
 from showtell.evaluation.page import page
 from showtell.evaluation.running import Record, Run
 from showtell.evaluation.scoring import reference_to_json
@@ -26,6 +26,10 @@ WRONG, RIGHT = 60, 24  # items shown
 SIDE = 360  # pixels of an embedded picture
 RIGHT_FROM = 0.5  # an item counts as right from this clean score on
 MOST_SKILLS = 14  # buttons
+KEY = (
+    '<p class="soft"><span class="key"></span>said<span class="key truth"></span>true'
+    '<span class="key asked"></span>asked about</p>'
+)
 
 
 def report(runs: Sequence[tuple[Run, Mapping[str, Any]]]) -> str:
@@ -69,10 +73,10 @@ def _bars(skills: Mapping[str, Any]) -> str:
     for name, got in sorted(skills.items(), key=lambda item: -item[1]["clean"]["value"]):
         value, low, high = (100 * min(max(got["clean"][key], 0), 1) for key in ("value", "low", "high"))
         rows.append(
-            f"<span>{escape(name)}</span>"
+            f'<div class="row"><span>{escape(name)}</span>'
             f'<span class="bar"><i style="width:{value:.1f}%"></i>'
             f'<b style="left:{low:.1f}%;width:{max(high - low, 0.4):.1f}%"></b><u style="left:{value:.1f}%"></u></span>'
-            f'<span class="mono">{value:.0f} %</span><span class="mono soft">n {got["n"]}</span>'
+            f'<span class="mono">{value:.0f} %</span><span class="mono soft">n {got["n"]}</span></div>'
         )
     return f'<div class="bars">{"".join(rows)}</div>'
 
@@ -160,7 +164,7 @@ def _items(run: Run) -> str:
     cache: dict[str, str] = {}
     cards = "".join(_card(record, run.task, cache) for record in shown)
     places = any(record.reply.said.boxes or "box" in record.item.reference for record in shown)
-    key = '<p class="soft"><span class="key"></span>said<span class="key truth"></span>true</p>' if places else ""
+    key = KEY if places else ""
     return (
         f"<h2>Failures first</h2><p class='soft'>{min(len(wrong), WRONG)} of {len(wrong):,} wrong answers, the surest "
         f"first, then {len(shown) - min(len(wrong), WRONG)} of {len(right):,} right ones.</p>{key}"
@@ -221,16 +225,23 @@ def _frame(record: Record, task: Task, cache: dict[str, str]) -> str:
     if key not in cache:
         cache[key] = _embedded(picture)
     truth = record.item.reference.get("box", record.item.reference.get("place"))
-    marks = [(box, "said") for box in record.reply.said.boxes] + ([(truth, "truth")] if isinstance(truth, Box) else [])
-    shapes = "".join(_rectangle(box, "halo") + _rectangle(box, kind) for box, kind in marks)
-    for point in record.reply.said.points:
-        shapes += f'<circle class="said" cx="{point.x:.1f}" cy="{point.y:.1f}" r="{picture.frame.width / 40:.1f}"/>'
+    asked = [] if isinstance(record.item.question, str) else record.item.question
+    marks = [(place, "asked") for place in asked if not isinstance(place, str)]
+    marks += [(place, "said") for place in (*record.reply.said.boxes, *record.reply.said.points)]
+    marks += [(truth, "truth")] if isinstance(truth, Box) else []
+    shapes = "".join(_mark(place, "halo") + _mark(place, kind) for place, kind in marks)
     view = f'viewBox="0 0 {picture.frame.width} {picture.frame.height}" preserveAspectRatio="none"'
     return f'<div class="frame"><img alt="" loading="lazy" src="{cache[key]}"><svg {view}>{shapes}</svg></div>'
 
 
-def _rectangle(box: Box, kind: str) -> str:
-    return f'<rect class="{kind}" x="{box.x1:.1f}" y="{box.y1:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"/>'
+def _mark(place: Box | Point, kind: str) -> str:
+    """A box as it is; a point as a ring around it."""
+    if isinstance(place, Point):
+        return f'<circle class="{kind}" cx="{place.x:.1f}" cy="{place.y:.1f}" r="{place.frame.width / 30:.1f}"/>'
+    return (
+        f'<rect class="{kind}" x="{place.x1:.1f}" y="{place.y1:.1f}" '
+        f'width="{place.width:.1f}" height="{place.height:.1f}"/>'
+    )
 
 
 def _embedded(picture: Picture) -> str:

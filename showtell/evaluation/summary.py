@@ -48,8 +48,8 @@ def summarise(run: Run) -> dict[str, Any]:
 
 
 def cluster(record: Record) -> str:
-    """What an item shares with others: its picture, or nothing."""
-    return record.item.picture or f"item {record.item.id}"
+    """What an item shares with others: its minimal pairs, its picture, or nothing."""
+    return record.item.reference.get("group") or record.item.picture or f"item {record.item.id}"
 
 
 def scores(records: Sequence[Record]) -> dict[str, Any]:
