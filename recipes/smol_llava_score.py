@@ -134,7 +134,7 @@ def row(values: Sequence[float], low: float, high: float) -> dict[str, float]:
 def cider_d(captions: Sequence[tuple[str, str]]) -> list[float]:
     """CIDEr-D of each caption, the frequencies those of the true captions of this split."""
     truths = [[ptb_tokens(truth)] for _, truth in captions]
-    if not truths:
+    if len(truths) < 2:  # every word is equally common then
         return []
     corpus = Frequencies.of(truths)
     return [cider(ptb_tokens(text), truth, corpus) for (text, _), truth in zip(captions, truths, strict=True)]

@@ -229,6 +229,7 @@ def open_bases(vision: "Base", decoder: "Base", called: str) -> "Bases":
     for base in (vision, decoder):
         if base.name not in PARTS or PARTS[base.name].sha256 != base.sha256:
             raise CheckpointError(f"{called} grows on an edition of {base.name} that `showtell fetch` does not know")
+    for base in (vision, decoder):
         if not cached(base.name).is_file():
             raise CheckpointError(
                 f"{called} grows on {base.name}, which is not on this machine yet; run `showtell fetch {called}` once"
