@@ -216,7 +216,7 @@ class _Priced(nn.Module):
         self.tower, self.scale = tower, nn.Parameter(torch.ones(()))
 
 
-def tower_flops(tower: VisionTransformer, pixels: Tensor) -> float:
+def tower_flops(tower: nn.Module, pixels: Tensor) -> float:
     """Operations of one forward pass of a frozen tower over these pictures."""
 
     def step(priced: _Priced, batch: Tensor) -> Loss:

@@ -111,8 +111,8 @@ def column(pen: Pen, arms: dict[str, Any], skill: str, left: float, wide: float,
         pen.text(at(tick), bottom + 14, f"{100 * tick:.0f}", 10.5, SOFT, "mm")
     guess = arms.get("blind", {}).get("accuracy", {}).get(skill)
     if guess:
-        for y in range(int(top), int(bottom), 7):
-            pen.line(at(guess["value"]), y, at(guess["value"]), y + 3.5, 1.1, SOFT)
+        for dash in range(int(top), int(bottom), 7):
+            pen.line(at(guess["value"]), dash, at(guess["value"]), dash + 3.5, 1.1, SOFT)
     for i, (name, arm) in enumerate(arms.items()):
         y, value, color = top + ROW * (i + 0.5), arm["accuracy"].get(skill), COLORS.get(name, INK)
         if value is None:

@@ -95,9 +95,9 @@ def build(bundle: Bundle, path: Path, split: Literal["train", "val"], positions:
         view = bundle.processor.view(facts.frame)
         asked = exchanges(facts, sample_rng(seed, position), skills=SKILLS, most=9)
         said = [bundle.template.render(as_conversation(replace(e, evidence=()), facts, view)) for e in asked]
-        fitting = []
+        fitting: list[tuple[str, Rendered]] = []
         for exchange, rendered in zip(asked, said, strict=True):
-            if sum(len(other) for _, other in fitting) + len(rendered) <= length:
+            if sum([len(other) for _, other in fitting]) + len(rendered) <= length:
                 fitting.append((exchange.skill, rendered))
         rows.append(pack_row([Document(Rendered(), [r for _, r in fitting])], length, bundle.template.padding_id))
         squares.append(torch.from_numpy(np.ascontiguousarray(bundle.processor.square(pixels, view))))

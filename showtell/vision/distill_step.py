@@ -118,7 +118,12 @@ def see_blanked(
     pixels: Float[Tensor, "pictures 3 height width"],
     masked: Bool[Tensor, "pictures patches"],
 ) -> VisionOutput:
-    """What the tower makes of pictures whose `masked` patches are replaced by its mask token, positions kept."""
+    """What the tower makes of pictures whose `masked` patches are replaced by its mask token, positions kept.
+
+    Raises ValueError when the tower has no such token.
+    """
+    if vision.mask_token is None:
+        raise ValueError("this tower has no token for blanked patches; build it with mask_token=True")
     patches = vision.patches(pixels)  # (pictures, dim, rows, cols)
     grid = (patches.shape[2], patches.shape[3])
     x = patches.flatten(2).transpose(1, 2)  # (pictures, patches, dim)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -46,17 +47,16 @@ def make_model(config: DistillConfig = DISTILL) -> TeacherStudent:
     return TeacherStudent(VISION, config)
 
 
-def run(folder: Path, config: DistillConfig = DISTILL, gates: tuple[Gate, ...] = (), **changes: int) -> Outcome:
+def run(folder: Path, config: DistillConfig = DISTILL, stop_after: int | None = None) -> Outcome:
     model, data = make_model(config), MultiCrop(blob, CROPS, seed=3)
     return train(
-        LoopConfig(max_steps=config.steps, log_every=1, **changes),
+        LoopConfig(max_steps=config.steps, log_every=1, stop_after_steps=stop_after),
         model=model,
         step=DistillStep(),
         batches=Batches(data.make, data.collate, batch_size=6),
         optimizer=make_optimizer(model, OptimizerConfig(lr=3e-3)),
         schedule=Constant(),
         folder=folder,
-        gates=gates,
         on_step=following(model),
     )
 
@@ -78,6 +78,7 @@ def test_a_sample_is_a_function_of_its_position() -> None:
 
 def test_the_student_does_not_see_blanked_patches_and_the_teacher_does() -> None:
     vision = make_model().student.vision.eval()
+    assert vision.mask_token is not None
     torch.nn.init.normal_(vision.mask_token)
     pixels, masked = torch.randn(1, 3, 16, 16), torch.zeros(1, 16, dtype=torch.bool)
     masked[0, 5] = True
@@ -119,10 +120,10 @@ def test_schedules_go_where_they_say() -> None:
 
 
 @pytest.mark.parametrize("balance", ["sinkhorn", "centring"])
-def test_a_paused_run_ends_as_the_one_that_was_not(balance: str, tmp_path: Path) -> None:
+def test_a_paused_run_ends_as_the_one_that_was_not(balance: Literal["sinkhorn", "centring"], tmp_path: Path) -> None:
     config = replace(DISTILL, balance=balance)
     assert run(tmp_path / "straight", config).finished
-    assert not run(tmp_path / "paused", config, stop_after_steps=3).finished
+    assert not run(tmp_path / "paused", config, stop_after=3).finished
     assert run(tmp_path / "paused", config).finished
     straight, paused = (tmp_path / name / "model.safetensors" for name in ("straight", "paused"))
     assert straight.read_bytes() == paused.read_bytes()
