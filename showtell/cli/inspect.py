@@ -4,7 +4,8 @@
     grey: not trained on                               bold on green: trained on
 
 The rows shown are rendered by the very template that training uses, so the picture cannot differ from the run. Silent
-masking is the commonest defect of instruction tuning: labels gone, loss 0.0, nobody looks. Not here: the template.
+masking is the commonest defect of instruction tuning: labels gone, loss 0.0, nobody looks. With `--stats` every row of
+a file is looked at and counted (`instruct/survey.py`); `--html` writes a page. Not here: the template.
 """
 
 from collections import Counter
@@ -14,13 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
+from rich.table import Table
 from rich.text import Text
 
 from showtell.cli import console, rows, train
-from showtell.cli.options import Json, Model, answering
+from showtell.cli.options import Json, Model
 from showtell.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from showtell.instruct.survey import Rendering
     from showtell.text.chat import Rendered
     from showtell.text.tokenizer import Tokenizer
 
@@ -30,35 +33,65 @@ TRAINED = "bold black on green"
 Data = Annotated[
     str,
     tyro.conf.Positional,
-    tyro.conf.arg(metavar="DATA", help="A .jsonl file of conversations (LLaVA's fields, or images and messages)."),
+    tyro.conf.arg(metavar="DATA", help="A file of conversations: one a line, or one JSON list (LLaVA, ShareGPT)."),
 ]
 Recipe = Annotated[str, tyro.conf.arg(metavar="RECIPE", help="Show rows of this recipe's own data instead.")]
+Row = Annotated[int | None, tyro.conf.arg(metavar="N", help="Show this row, from 0.")]
+Html = Annotated[str, tyro.conf.arg(metavar="FILE", help="Write the same as a page.")]
+Pictures = Annotated[str, tyro.conf.arg(metavar="FOLDER", help="Where picture paths start; else beside DATA.")]
+Longest = Annotated[int | None, tyro.conf.arg(metavar="TOKENS", help="Rows are too long from here; else the model's.")]
 
 
 def inspect(
     data: Data = "",
     recipe: Recipe = "",
     model: Model = "pocket",
+    row: Row = None,
     first: Annotated[int, tyro.conf.arg(help="The first row to show, from 0.")] = 0,
     count: Annotated[int, tyro.conf.arg(help="How many rows to show.")] = 1,
+    stats: Annotated[bool, tyro.conf.arg(help="Look at every row: tokens by role, and what is wrong with which.")] = (
+        False
+    ),
+    html: Html = "",
+    pictures: Pictures = "",
+    longest: Longest = None,
     json: Json = False,
 ) -> int:
-    """Show each token's role, whether it is trained on, and where the picture sits."""
+    """Show each token's role, whether it is trained on, and where the picture sits; count a whole file."""
     if bool(data) == bool(recipe):
-        raise ConfigError("name either a .jsonl file or --recipe: showtell inspect data.jsonl, or --recipe pocket")
-    if first < 0 or count < 1:
+        raise ConfigError("name either a file of conversations or --recipe: inspect data.jsonl, or --recipe pocket")
+    first, count = (row, 1) if row is not None else (first, count)
+    if first < 0 or count < 1 or (longest is not None and longest < 1):
         raise ConfigError(f"--first {first} --count {count}: rows are counted from 0, and at least one is shown")
-    shown = _of_recipe(recipe, first, count) if recipe else _of_file(Path(data), model, first, count)
-    for number, rendered, tokenizer in shown:
-        texts = tokenizer.pieces(rendered.ids)
+    if recipe and stats:
+        raise ConfigError("--stats counts the rows of a file; a recipe makes its data without end")
+    shown, counts = list[tuple[int, "Rendered", list[str]]](), None
+    if recipe:
+        shown = [
+            (n, rendered, tokenizer.pieces(rendered.ids)) for n, rendered, tokenizer in _of_recipe(recipe, first, count)
+        ]
+    else:
+        rendering, folder = _rendering(Path(data), model), Path(pictures) if pictures else None
+        counts = _counted(Path(data), folder, rendering, longest) if stats else None
+        if not stats or row is not None:
+            for number, said, frames in rows.read(Path(data), first, count, folder):
+                rendered = rendering.write(said, frames)
+                shown.append((number, rendered, rendering.tokenizer.pieces(rendered.ids)))
+    for number, rendered, texts in shown:
         if json:
             console.emit({"row": number} | as_json(rendered, texts))
         else:
             console.out.print(
                 Text(f"row {number}", style="bold"), in_colour(rendered, texts), summary(rendered), sep="\n"
             )
-    if not json:
+    if counts is not None:
+        console.emit(counts) if json else _print_counts(counts)
+    if shown and not json:
         console.out.print(legend())
+    if html:
+        from showtell.cli.inspect_page import page
+
+        Path(html).write_text(page(Path(data).name or recipe, shown, counts), encoding="utf-8")
     return 0
 
 
@@ -71,14 +104,46 @@ def _of_recipe(name: str, first: int, count: int) -> Iterator[tuple[int, "Render
         yield position, *module.rendered(position)
 
 
-def _of_file(path: Path, model: str, first: int, count: int) -> Iterator[tuple[int, "Rendered", "Tokenizer"]]:
-    found = rows.read(path, first, count)
+def _rendering(path: Path, model: str) -> "Rendering":
+    if not path.is_file():
+        raise ConfigError(f"{path} is no file; give a file of conversations")
+    from showtell.instruct.survey import rendering_of
     from showtell.load import load
 
-    assistant = answering(load(model))
-    for number, conversation, frames in found:
-        plans = [assistant.plan(frame) for frame in frames]
-        yield number, assistant.template.render(conversation, plans), assistant.template.tokenizer
+    return rendering_of(load(model))
+
+
+def _counted(path: Path, pictures: Path | None, rendering: "Rendering", longest: int | None) -> dict[str, Any]:
+    """The survey of a file, with a bar on stderr while it runs."""
+    from functools import partial
+
+    from rich.progress import track
+
+    from showtell.data.sources import conversations
+    from showtell.instruct.survey import survey
+
+    source = conversations(path, pictures)
+    reads = ((number, partial(rows.read_parts, source, number)) for number in range(len(source)))
+    bar = track(reads, "rows", len(source), console=console.err, transient=True)
+    return survey(bar, rendering, longest).to_json()
+
+
+def _print_counts(counts: dict[str, Any]) -> None:
+    """The counts as a table, then each refusal and what else is wrong with which row."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in counts.items():
+        if isinstance(value, dict):
+            text = ", ".join(f"{number:,} {key}" for key, number in value.items())
+        else:
+            text = f"{len(value) if isinstance(value, list) else value:,}"
+        table.add_row(name.replace("_", " "), text)
+    console.out.print(table)
+    for row, why in counts["refused"]:
+        console.out.print(Text(why if f"row {row} " in why else f"row {row}: {why}", style="red"))
+    for name, verb in (("zero_loss", "teaches nothing"), ("too_long", "is too long"), ("twice", "repeats row")):
+        for item in counts[name][:20]:
+            row, more = (item, "") if isinstance(item, int) else (item[0], f" {item[1]}")
+            console.out.print(Text(f"row {row} {verb}{more}{' tokens' * (name == 'too_long')}", style="yellow"))
 
 
 def in_colour(rendered: "Rendered", texts: list[str]) -> Text:

@@ -56,7 +56,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "studio": studio.studio,
     "exercise": exercise.exercise,
 }
-FLAGS = frozenset({"--json", "--calibrate", "--open", "--prove", "--help", "-h"})  # the options that take no value
+# the options that take no value
+FLAGS = frozenset({"--json", "--calibrate", "--open", "--prove", "--stats", "--help", "-h"})
 DESCRIPTION = "A vision-language stack you can read, run and trust. Every command accepts --json."
 
 

@@ -3,6 +3,7 @@
     ours      {"images": ["a.jpg"], "messages": [{"role": "user", "content": "<image> What is this?"}, …]}
     LLaVA     {"image": "a.jpg", "conversations": [{"from": "human", "value": "<image>\\nWhat is this?"}, …]}
     ShareGPT  {"images": ["a.jpg"], "system": "…", "conversations": [{"from": "human", "value": …}, …]}
+    Vicuna    {"conversations": [{"from": "human", "value": …}, {"from": "gpt", "value": …}]}       no pictures
     OpenAI    {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": …}}, …]}, …]}
     Cauldron  {"images": […], "texts": [{"user": "What is this?", "assistant": "A dog."}, …]}
 
@@ -50,7 +51,17 @@ def read_turns(row: Any, where: str) -> tuple[tuple[Turn, ...], list[Any]]:
         raise DataError(
             f"{where}: {marks} {MARK} marks but {len(pictures)} pictures; add the missing path or delete the mark"
         )
+    _check_order(turns, where)
     return tuple(turns), pictures
+
+
+def _check_order(turns: list[Turn], where: str) -> None:
+    """A conversation begins with a question; what the system says stands before it."""
+    first = next((turn for turn in turns if turn.role != "system"), None)
+    if first is None:
+        raise DataError(f"{where}: only the system speaks; add a question and an answer or delete the row")
+    if first.role == "assistant":
+        raise DataError(f"{where}: it begins with an answer; add the question it answers or delete the answer")
 
 
 def _pictures(row: Mapping[str, Any]) -> list[Any]:

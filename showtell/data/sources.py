@@ -14,6 +14,7 @@ import base64
 import binascii
 import csv
 import json
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,6 +92,36 @@ class JsonLines:
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             why = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
             raise DataError(f"row {index} of {self.path.name}: not JSON ({why}); one conversation a line") from error
+
+
+class JsonList(JsonLines):
+    """One JSON list of objects, as LLaVA's and ShareGPT's files are; all of it is held in memory."""
+
+    def __init__(self, path: str | Path, pictures: str | Path | None = None):
+        self.path = Path(path)
+        self.pictures = self.path.parent if pictures is None else Path(pictures)
+        try:
+            self.rows = json.loads(read_text(self.path, str(self.path)))
+        except json.JSONDecodeError as error:
+            raise DataError(f"{self.path}: not JSON ({error.msg} in line {error.lineno}); write it anew") from error
+        if not isinstance(self.rows, list) or not self.rows:
+            raise DataError(f"{self.path} is no list of rows; give a list of conversations, or one a line")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def row(self, index: int) -> Any:
+        return self.rows[index]
+
+
+def conversations(path: str | Path, pictures: str | Path | None = None) -> JsonLines:
+    """`JsonLines`, or `JsonList` where the file begins with a bracket; DataError when there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            begins = file.read(64).lstrip()[:1]
+    except OSError as error:
+        raise DataError(f"{path} cannot be read; check the path") from error
+    return (JsonList if begins == b"[" else JsonLines)(path, pictures)
 
 
 class CsvFile:
@@ -193,6 +224,8 @@ def read_picture(name: Any, folder: Path, where: str) -> bytes:
         except binascii.Error as error:
             raise DataError(f"{where}: the data: URL is not base64 ({error}); write the picture anew") from error
     path = folder / name
+    if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder)):
+        raise DataError(f"{where}: the picture {name} lies outside of {folder}; name the folder that holds all of them")
     try:
         content = path.read_bytes()
     except (OSError, ValueError) as error:

@@ -113,3 +113,98 @@ def test_rows_of_a_file_are_rendered_by_the_models_own_template(showtell, folder
     assert trained == "a dog<end>"
     ran = showtell("inspect", str(path), "--model", str(checkpoint))
     assert "▦ image 1 (4 tokens)" in ran.out and "trained on" in ran.out
+
+
+def row_of(*turns: tuple[str, str], images: tuple[str, ...] = ()) -> dict[str, object]:
+    return {"images": list(images), "messages": [{"role": role, "content": text} for role, text in turns]}
+
+
+QUESTION, ANSWER = ("user", "<image> who?"), ("assistant", "a dog")
+
+
+def test_the_whole_file_is_counted_and_nothing_is_lost(showtell, folder, checkpoint) -> None:
+    outside = folder.parent / "secret.png"
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(outside)
+    many = [("user", "<image>" * 40 + " which?"), ANSWER]
+    hours = [turn for _ in range(400) for turn in (("user", "and then? who was it"), ("assistant", "a dog, as ever"))]
+    lines = [
+        row_of(QUESTION, ANSWER, images=("a.png",)),
+        row_of(("user", "<image><image> who?"), ANSWER, images=("a.png",)),
+        row_of(("bishop", "hi"), ANSWER),
+        row_of(ANSWER, ("user", "thanks")),
+        row_of(("system", "be brief")),
+        row_of(*many, images=("a.png",) * 40),
+        row_of(*hours),
+        '{"messages": "\udcff"}',
+        row_of(QUESTION, ANSWER, images=("../secret.png",)),
+        row_of(QUESTION, ANSWER, images=("nowhere.png",)),
+        row_of(("user", "who?"), ("assistant", "  ")),
+        row_of(QUESTION, ANSWER, images=("a.png",)),
+    ]
+    path = folder / "train.jsonl"
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    path.write_bytes("\n".join(texts).encode("utf-8", "surrogateescape"))
+    ran = showtell("inspect", str(path), "--model", str(checkpoint), "--stats", "--longest", "100", "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert found["rows"] == 12 and found["usable"] == 2 and found["pictures"] == 42
+    assert found["tokens"]["image"] == 42 * 4 and found["trained"] > 0
+    assert [row for row, _ in found["too_long"]] == [5, 6] and found["too_long"][0][1] > 160
+    assert found["zero_loss"] == [10] and found["twice"] == [[11, 0]] and found["pictures_missing"] == [8, 9]
+    reasons = dict(found["refused"])
+    for row, said in {
+        1: "2 <image> marks but 1 picture",
+        2: "a turn needs a role",
+        3: "it begins with an answer",
+        4: "only the system speaks",
+        7: "not JSON",
+        8: "lies outside of",
+        9: "nowhere.png",
+    }.items():
+        assert f"row {row} of train.jsonl" in reasons.pop(row) or said, row
+        assert said in dict(found["refused"])[row]
+    assert not reasons
+    named = {*dict(found["refused"]), *dict(found["too_long"]), *found["zero_loss"]}
+    assert found["usable"] + len(named) == found["rows"], "every row is counted once"
+    ran = showtell("inspect", str(path), "--model", str(checkpoint), "--stats", "--longest", "100")
+    said = " ".join(ran.out.split())
+    assert "row 4 of train.jsonl: only the system speaks" in said and "row 11 repeats row 0" in said
+
+
+def test_a_list_is_read_like_lines_and_the_page_escapes(showtell, folder, checkpoint) -> None:
+    turns = [{"from": "human", "value": "<image>\nwho is <b>it</b>?"}, {"from": "gpt", "value": "a dog"}]
+    path = folder / "llava.json"
+    path.write_text(json.dumps([{"image": "a.png", "conversations": turns}] * 2, indent=1))
+    page = folder / "page.html"
+    ran = showtell(
+        "inspect", str(path), "--model", str(checkpoint), "--row", "1", "--stats", "--html", str(page), "--json"
+    )
+    assert ran.code == 0, ran.err
+    shown, counts = map(json.loads, ran.out.splitlines())
+    assert shown["row"] == 1 and counts["rows"] == 2 and counts["twice"] == [[1, 0]]
+    written = page.read_text()
+    assert "<b>" not in written and "trained" in written and "▦ picture (4 tokens)" in written
+    path.write_text('[{"messages": ')
+    ran = showtell("inspect", str(path), "--model", str(checkpoint))
+    assert ran.code == 2 and "not JSON" in ran.err
+
+
+def test_a_published_chat_model_shows_its_own_template(showtell, folder) -> None:
+    from showtell.cli.inspect import summary
+    from showtell.instruct.conversation import Conversation
+    from showtell.instruct.published import Published
+    from showtell.instruct.survey import rendering_of
+    from showtell.text.chat_formats import chatml
+    from showtell.text.decoder import Decoder, DecoderConfig
+    from showtell.text.tokenizer import train_tokenizer
+
+    words = train_tokenizer(["who? a dog"], 300, chatml().control)
+    decoder = Decoder(DecoderConfig(vocab_size=300, dim=8, depth=1, heads=2, mlp_dim=8))
+    model = Published("tiny", "language model", "llama", decoder, tokenizer=words, chat=chatml())
+    rendering = rendering_of(model)
+    said = Conversation((Message("user", ("who?",)), Message("assistant", ("a dog",))))
+    rendered = rendering.write(said, [])
+    trained = [id for id, learn in zip(rendered.ids, rendered.loss_mask, strict=True) if learn]
+    assert "".join(words.pieces(trained)) == "a dog<|im_end|>" and "trained on" in summary(rendered).plain
+    with pytest.raises(ShowtellError, match="reads no pictures"):
+        rendering.write(said, [Frame(4, 4)])

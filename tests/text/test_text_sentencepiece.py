@@ -107,9 +107,8 @@ def test_a_published_unigram_json_is_walled_too(train: Callable[..., Path], tmp_
     assert 1 in published.encode("the </s> fox").ids, "what the wall is for"
     found = read_tokenizer(tmp_path)
     assert found is not None and found.id("</s>") == 1
-    assert 1 not in found.encode("the </s> fox") and len(found.encode("the </s> fox")) == len(
-        "\u2581the\u2581</s>\u2581fox"
-    )
+    typed = found.encode("the </s> fox")
+    assert 1 not in typed and len(typed) == len("\u2581the\u2581</s>\u2581fox")
 
 
 def test_bad_files_are_one_sentence(train: Callable[..., Path], tmp_path: Path) -> None:
