@@ -243,9 +243,10 @@ class OfFile:
                 f"{where}: {numbers} lies far outside a picture of {frame.width} x {frame.height}; give pixels of it"
             )
         if "point" in row:
-            return Said(text, points=(Point(*numbers, frame),), confidence=confidence)
+            return Said(text, points=(Point(numbers[0], numbers[1], frame),), confidence=confidence)
+        x1, y1, x2, y2 = numbers
         try:
-            return Said(text, boxes=(Box(*numbers, frame),), confidence=confidence)
+            return Said(text, boxes=(Box(x1, y1, x2, y2, frame),), confidence=confidence)
         except ValueError as error:
             raise DataError(f"{where}: {error}; give x1, y1, x2, y2 with x1 < x2 and y1 < y2") from error
 

@@ -226,8 +226,9 @@ def _frame(record: Record, task: Task, cache: dict[str, str]) -> str:
         cache[key] = _embedded(picture)
     truth = record.item.reference.get("box", record.item.reference.get("place"))
     asked = [] if isinstance(record.item.question, str) else record.item.question
-    marks = [(place, "asked") for place in asked if not isinstance(place, str)]
-    marks += [(place, "said") for place in (*record.reply.said.boxes, *record.reply.said.points)]
+    marks: list[tuple[Box | Point, str]] = [(place, "asked") for place in asked if not isinstance(place, str)]
+    marks += [(box, "said") for box in record.reply.said.boxes]
+    marks += [(point, "said") for point in record.reply.said.points]
     marks += [(truth, "truth")] if isinstance(truth, Box) else []
     shapes = "".join(_mark(place, "halo") + _mark(place, kind) for place, kind in marks)
     view = f'viewBox="0 0 {picture.frame.width} {picture.frame.height}" preserveAspectRatio="none"'

@@ -138,7 +138,8 @@ def kept(folder: Path, identity: dict[str, Any], task: Task) -> list[Reply]:
 
 def reply_to_json(reply: Reply) -> dict[str, Any]:
     said = reply.said
-    frame = next((place.frame for place in (*said.boxes, *said.points)), None)
+    places: list[Box | Point] = [*said.boxes, *said.points]
+    frame = places[0].frame if places else None
     row: dict[str, Any] = {"prediction": said.text, "confidence": said.confidence}
     if frame is not None:
         row["frame"] = [frame.width, frame.height]
@@ -153,8 +154,8 @@ def reply_from_json(row: dict[str, Any]) -> Reply:
     points: tuple[Point, ...] = ()
     if "frame" in row:
         frame = Frame(*row["frame"])
-        boxes = tuple(Box(*corners, frame) for corners in row["boxes"])
-        points = tuple(Point(*place, frame) for place in row["points"])
+        boxes = tuple(Box(x1, y1, x2, y2, frame) for x1, y1, x2, y2 in row["boxes"])
+        points = tuple(Point(x, y, frame) for x, y in row["points"])
     said = Said(row["prediction"], boxes, points, row["confidence"])
     return Reply(said, row.get("picture_sha256"), row.get("refused"))
 

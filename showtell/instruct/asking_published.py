@@ -1,10 +1,10 @@
 """Many questions about many pictures for a published model: pictures once, prompts side by side.
 
     pictures ─► tower, bridge, once each ─► image tokens         prompts of about one length ─► padded on the left
-                                              └──────── spliced into 8 rows ───────────────┘ ─► 8 answers
+                                              └──────── spliced into 16 rows ──────────────┘ ─► 16 answers
 
-The work of a picture is shared by all its questions, and eight rows cost little more than one to decode on a CPU, whose
-time goes into reading the weights. As in `asking.py`, tiles have fixed numbers of rows and paddings that a prompt
+The work of a picture is shared by all its questions, and rows together cost little more than one to decode on a CPU,
+whose time goes into reading the weights. As in `asking.py`, tiles have fixed numbers of rows and paddings that a prompt
 decides for itself, so that an answer does not depend on its company.
 """
 
@@ -25,7 +25,7 @@ from showtell.text.chat import Place, Turn
 from showtell.text.generate import Generated, generate
 from showtell.text.sampling import SamplingConfig
 
-ROWS = 8
+ROWS = 16
 STEP = 16  # prompts are padded to the next multiple of this
 
 
