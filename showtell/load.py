@@ -143,12 +143,8 @@ def fetch_model(name: str, revision: str | None = None) -> Path:
 
     Raises CheckpointError when neither has it.
     """
-    with as_file(files("showtell") / SHIPPED.get(name, "")) as inside:
-        folder = inside if name in SHIPPED else Path(name).expanduser()
-        if folder.is_dir():
-            for base in grafted_on(folder):
-                fetch_part(base)
-            return folder
+    if name in SHIPPED or (Path(name).expanduser() / "config.json").is_file():
+        return fetch_bases(name)
     if name not in PARTS:
         return fetch(name, revision)
     part = PARTS[name]
@@ -240,15 +236,17 @@ def open_bases(vision: "Base", decoder: "Base", called: str) -> "Bases":
     return Bases.of(tower, language)
 
 
-def grafted_on(folder: Path) -> tuple[str, ...]:
-    """Names of the checkpoints that a folder's model grows on; none for one that stands by itself."""
+def fetch_bases(name: str) -> Path:
+    """The folder of a model that is here, once the checkpoints it grows on, if there are any, are here too."""
     from showtell.instruct.grafted import read_config
 
-    config = read_json(folder / "config.json")
-    if config.get("architecture") != GRAFTED:
-        return ()
-    found = read_config(folder)
-    return found.vision.name, found.decoder.name
+    with as_file(files("showtell") / SHIPPED.get(name, "")) as inside:
+        folder = inside if name in SHIPPED else Path(name).expanduser()
+        if read_json(folder / "config.json").get("architecture") == GRAFTED:
+            wanted = read_config(folder)
+            for base in {wanted.vision.name, wanted.decoder.name} & set(PARTS):
+                fetch_part(base)
+        return folder
 
 
 def published(folder: Path, name: str, declared: str, family: Family, config: Mapping[str, Any]) -> Published:

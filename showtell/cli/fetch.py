@@ -13,7 +13,7 @@ Name = Annotated[
     tyro.conf.Positional,
     tyro.conf.arg(
         metavar="NAME",
-        help="A hub id (org/name, org/name@revision, org/name/file.gguf), smollm2-135m-instruct or efficientnet-lite0.",
+        help="A hub id (org/name, org/name@revision, org/name/file.gguf), smollm2-135m-instruct, efficientnet-lite0, or smol-llava.",
     ),
 ]
 Revision = Annotated[str | None, tyro.conf.arg(metavar="NAME", help="A tag, branch or commit of a hub id.")]

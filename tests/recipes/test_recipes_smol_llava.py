@@ -21,7 +21,7 @@ from showtell.images.decode import decode
 from showtell.images.levels import Levels
 from showtell.instruct.gates import labels_cover_answers
 from showtell.instruct.grafted import Bases, load_graft
-from showtell.load import load
+from showtell.load import fetch_model, load
 from showtell.text.chat_formats import chatml
 from showtell.text.decoder import Decoder, DecoderConfig
 from showtell.text.sampling import SamplingConfig
@@ -171,6 +171,10 @@ def test_a_folder_without_its_checkpoints_says_which_command(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(CheckpointError, match="run `showtell fetch .*model` once"):
         load(place)
+    asked: list[str] = []
+    monkeypatch.setattr("showtell.load.fetch_part", asked.append)
+    assert fetch_model(str(place)) == place
+    assert sorted(asked) == ["efficientnet-lite0", "smollm2-135m-instruct"]
     config = json.loads((place / "config.json").read_text())
     for field, wrong, sentence in (
         ("image_size", "big", "image_size: expected int"),
