@@ -13,7 +13,8 @@ Name = Annotated[
     tyro.conf.Positional,
     tyro.conf.arg(
         metavar="NAME",
-        help="A hub id (org/name, org/name@revision, org/name/file.gguf), smollm2-135m-instruct, efficientnet-lite0, or smol-llava.",
+        help="A hub id (org/name, org/name@revision, org/name/file.gguf), smollm2-135m-instruct, efficientnet-lite0, "
+        "or smol-llava for the two it grows on.",
     ),
 ]
 Revision = Annotated[str | None, tyro.conf.arg(metavar="NAME", help="A tag, branch or commit of a hub id.")]
