@@ -76,8 +76,8 @@ def module_tensors(module: nn.Module) -> dict[str, Tensor]:
     kept: dict[str, Tensor] = {}
     seen: set[tuple[int, torch.Size, tuple[int, ...], int]] = set()
     for name, tensor in module.state_dict(keep_vars=True).items():
-        # A tensor cut over processes has no address of its own; it is tied only to itself.
-        address = id(tensor) if hasattr(tensor, "to_local") else tensor.data_ptr()
+        # A tensor without memory, or cut over processes, has no address of its own; it is tied only to itself.
+        address = id(tensor) if tensor.is_meta or hasattr(tensor, "to_local") else tensor.data_ptr()
         identity = (address, tensor.shape, tensor.stride(), tensor.storage_offset())
         if tensor.numel() and identity in seen:
             continue

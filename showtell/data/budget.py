@@ -84,7 +84,7 @@ class Budgeted:
 def cut(costs: Sequence[Cost], tokens: int, ranks: int, padded: bool = True) -> list[list[list[int]]]:
     """For each rank its micro-batches, as indices into the costs; every rank has the same number of them.
 
-    Raises ConfigError when a sample alone is over the budget, or when there are fewer samples than ranks.
+    Raises ConfigError when a sample alone is over the budget, or when the samples are no multiple of the ranks.
     """
     longest = max(range(len(costs)), key=lambda index: costs[index].tokens)
     if costs[longest].tokens > tokens:
@@ -92,11 +92,15 @@ def cut(costs: Sequence[Cost], tokens: int, ranks: int, padded: bool = True) -> 
             f"sample {longest} of a batch has {costs[longest].tokens} tokens, more than the budget of {tokens} for a "
             "micro-batch; raise the budget or shorten the sample"
         )
-    if len(costs) < ranks:
-        raise ConfigError(f"a batch of {len(costs)} samples cannot be shared by {ranks} ranks; make it larger")
+    if len(costs) % ranks:
+        raise ConfigError(f"a batch of {len(costs)} samples cannot be shared by {ranks} ranks; make it a multiple")
     order = sorted(range(len(costs)), key=lambda index: (-costs[index].tokens, index))
     pieces = _padded(order, costs, tokens) if padded else _packed(order, costs, tokens)
-    while len(pieces) % ranks:
+    share = sum(cost.work for cost in costs) / ranks
+    # A piece of many short rows with pictures can hold most of the work; halves of it can be balanced.
+    while len(pieces) % ranks or (
+        len(_heaviest(pieces, costs)) > 1 and _work(_heaviest(pieces, costs), costs) > share / 4
+    ):
         pieces += _halves(pieces, costs)
     return _given_out(pieces, costs, ranks)
 
@@ -126,10 +130,15 @@ def _packed(order: Sequence[int], costs: Sequence[Cost], tokens: int) -> list[li
 
 
 def _halves(pieces: list[list[int]], costs: Sequence[Cost]) -> list[list[int]]:
-    """Take the most work out of the pieces, in two."""
-    most = max((p for p in pieces if len(p) > 1), key=lambda piece: _work(piece, costs))
+    """Take the piece with the most work out, in two."""
+    most = _heaviest(pieces, costs)
     pieces.remove(most)
     return [most[: len(most) // 2], most[len(most) // 2 :]]
+
+
+def _heaviest(pieces: list[list[int]], costs: Sequence[Cost]) -> list[int]:
+    """Of the pieces that can be halved, the one with the most work; any piece when there is none."""
+    return max(pieces, key=lambda piece: (len(piece) > 1, _work(piece, costs)))
 
 
 def _given_out(pieces: list[list[int]], costs: Sequence[Cost], ranks: int) -> list[list[list[int]]]:

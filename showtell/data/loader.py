@@ -106,7 +106,7 @@ class Batches:
         Raises ConfigError when the batch cannot be cut evenly.
         """
         slices = world_size if self.budget is not None else world_size * self.micro_batches
-        if self.batch_size % slices and not ((self.uneven or self.budget) and self.batch_size >= slices):
+        if self.batch_size % slices and not (self.uneven and self.budget is None and self.batch_size >= slices):
             raise ConfigError(
                 f"batch_size {self.batch_size} cannot be cut evenly into {world_size} ranks "
                 f"x {self.micro_batches} micro-batches"

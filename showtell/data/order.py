@@ -66,7 +66,7 @@ class Windowed:
     seed: int
     groups: tuple[int, ...]
     window: int = 8
-    _epochs: dict[int, tuple[list[int], list[int]]] = field(default_factory=dict, repr=False, compare=False)
+    _epochs: dict[int, tuple[list[int], list[int], list[int]]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def size(self) -> int:
@@ -74,22 +74,24 @@ class Windowed:
 
     def __call__(self, position: int) -> int:
         epoch, place = divmod(position, self.size)
-        groups, ends = self._layout(epoch)
+        groups, ends, starts = self._layout(epoch)
         number = bisect_right(ends, place) // self.window * self.window  # first group of the window
         last = min(number + self.window, len(groups)) - 1
         start = ends[number] - self.groups[groups[number]]
         mixed = start + sample_index(self.seed + 1 + number, epoch, place - start, ends[last] - start)
         at = bisect_right(ends, mixed)
         inside = mixed - (ends[at] - self.groups[groups[at]])
-        return sum(self.groups[: groups[at]]) + inside
+        return starts[groups[at]] + inside
 
-    def _layout(self, epoch: int) -> tuple[list[int], list[int]]:
-        """The groups of an epoch in their order, and where each ends; kept for the current epoch only."""
+    def _layout(self, epoch: int) -> tuple[list[int], list[int], list[int]]:
+        """The groups of an epoch in their order, where each ends in it, and where each starts in the source; kept for
+        the current epoch only."""
         if epoch not in self._epochs:
             self._epochs.clear()
             count = len(self.groups)
             groups = [sample_index(self.seed, epoch, place, count) for place in range(count)]
-            self._epochs[epoch] = (groups, list(accumulate(self.groups[group] for group in groups)))
+            ends = list(accumulate(self.groups[group] for group in groups))
+            self._epochs[epoch] = (groups, ends, [0, *accumulate(self.groups)])
         return self._epochs[epoch]
 
 

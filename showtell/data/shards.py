@@ -2,18 +2,21 @@
 
     shard-000.tar    a.jpg a.json | b.jpg b.json | ...           one sample = the members of one name
     shard-000.tar.index.json    {"size": bytes of the tar, "samples": [["a", {"jpg": [offset, length], ...}], ...]}
+    shards.index.json           {"shard-000.tar": [bytes of the tar, samples, damage], ...}         all of a folder
 
 The index is built once from the headers alone and written beside the shard. With it a tar is random access: the order
 is a keyed permutation as for any other source, and resuming at step ten million reads nothing but the next sample;
 WebDataset itself streams, shuffles in a buffer and cannot resume ("use resampling"). Paths with `://` go through
 fsspec, one range request a sample; an order that stays inside of a few shards (`data.order.Windowed`) keeps a disk or
-a network happy. A truncated shard gives its whole samples and says what is missing (`damaged`).
+a network happy. A truncated shard gives its whole samples and says what is missing (`damaged`). Opening forty thousand
+shards reads one file; of the indexes only those in use are in memory.
 """
 
 import json
 import os
 import tarfile
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -27,6 +30,7 @@ from showtell.data.record import Record, make_record
 from showtell.data.sources import PICTURE_FIELDS, SUFFIXES
 
 Members = dict[str, tuple[int, int]]
+SUMMARY = "shards.index.json"
 
 
 @dataclass(frozen=True)
@@ -46,29 +50,29 @@ class ShardIndex:
 class TarShards:
     """All samples of some shards.
 
+    Args:
+        held: indexes and open files kept by each process; a `Windowed` order needs as many as its window.
+
     Raises DataError when a path is no readable, uncompressed tar.
     """
 
-    def __init__(self, paths: Sequence[str | Path]):
-        self.paths = [str(path) for path in paths]
+    def __init__(self, paths: Sequence[str | Path], held: int = 64):
+        self.paths, self.held = [str(path) for path in paths], held
         if not self.paths:
             raise DataError("no shard was named; check the pattern of their paths")
-        self.indexes = [load_index(path) for path in self.paths]
-        self.groups = [len(index.samples) for index in self.indexes]
+        counts, damage = zip(*summaries(self.paths), strict=True)
+        self.groups: list[int] = list(counts)
+        self.damaged = [(p, why) for p, why in zip(self.paths, damage, strict=True) if why is not None]
         self.ends = list(accumulate(self.groups))
-        self._handles: dict[str, int] = {}
-
-    @property
-    def damaged(self) -> list[tuple[str, str]]:
-        """(path, why) of shards that are not whole."""
-        return [(p, i.damage) for p, i in zip(self.paths, self.indexes, strict=True) if i.damage is not None]
+        self._indexes: OrderedDict[int, ShardIndex] = OrderedDict()
+        self._handles: OrderedDict[str, int] = OrderedDict()
 
     def __len__(self) -> int:
         return self.ends[-1]
 
     def __getitem__(self, index: int) -> Record:
         shard = bisect_right(self.ends, index)
-        name, members = self.indexes[shard].samples[index - self.ends[shard] + self.groups[shard]]
+        name, members = self._index(shard).samples[index - self.ends[shard] + self.groups[shard]]
         where = f"{name} of {Path(self.paths[shard]).name}"
         # Members of a sample lie side by side: one read, from the first byte of the first to the last of the last.
         start = min(offset for offset, _ in members.values())
@@ -76,6 +80,21 @@ class TarShards:
         content = self._read(shard, start, end - start, where)
         files = {suffix: content[at - start : at - start + length] for suffix, (at, length) in members.items()}
         return as_record(files, where)
+
+    def _index(self, shard: int) -> ShardIndex:
+        """From memory if it was among the last ones."""
+        if shard not in self._indexes:
+            index = load_index(self.paths[shard])
+            if len(index.samples) != self.groups[shard]:
+                raise DataError(
+                    f"{self.paths[shard]} has {len(index.samples)} samples and had {self.groups[shard]} when it was "
+                    "opened; it was cut or replaced since, fetch it again"
+                )
+            self._indexes[shard] = index
+            while len(self._indexes) > self.held:
+                self._indexes.popitem(last=False)
+        self._indexes.move_to_end(shard)
+        return self._indexes[shard]
 
     def _read(self, shard: int, offset: int, length: int, where: str) -> bytes:
         path = self.paths[shard]
@@ -86,6 +105,9 @@ class TarShards:
                 # One handle a shard; pread has no position that forked processes could share.
                 if path not in self._handles:
                     self._handles[path] = os.open(path, os.O_RDONLY)
+                    while len(self._handles) > self.held:
+                        os.close(self._handles.popitem(last=False)[1])
+                self._handles.move_to_end(path)
                 content = os.pread(self._handles[path], length, offset)
         except OSError as error:
             raise DataError(f"{where}: {path} cannot be read ({error.strerror or error})") from error
@@ -113,6 +135,40 @@ def as_record(files: dict[str, bytes], where: str) -> Record:
         except ValueError as error:
             raise DataError(f"{where}: its .{suffix} cannot be read ({error}); make the shard anew") from error
     return make_record(where, images, turns, facts)
+
+
+def summaries(paths: Sequence[str]) -> list[tuple[int, str | None]]:
+    """(samples, damage) of each shard, from one file a folder; shards it does not know are indexed and added to it."""
+    known: dict[Path, dict[str, Any]] = {}
+    found: list[tuple[int, str | None]] = []
+    new: set[Path] = set()
+    for path in paths:
+        folder, name = Path(path).parent, Path(path).name
+        if "://" in path:
+            index = load_index(path)
+            found.append((len(index.samples), index.damage))
+            continue
+        if folder not in known:
+            known[folder] = _known(folder / SUMMARY)
+        size, entry = _size(path), known[folder].get(name)
+        if entry is None or entry[0] != size:
+            index = load_index(path)
+            known[folder][name] = entry = [size, len(index.samples), index.damage]
+            new.add(folder)
+        found.append((entry[1], entry[2]))
+    for folder in new:
+        if os.access(folder, os.W_OK):
+            write_atomically(folder / SUMMARY, json.dumps(known[folder], separators=(",", ":")).encode())
+    return found
+
+
+def _known(file: Path) -> dict[str, Any]:
+    """A summary if there is one that can be read."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return {name: [int(size), int(count), why] for name, (size, count, why) in content.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def load_index(path: str) -> ShardIndex:

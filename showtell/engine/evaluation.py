@@ -82,7 +82,7 @@ class Best:
                 tensors = whole(module_tensors(model))
                 if world.is_main:
                     with written(f"{self.path}: the best weights"):
-                        save_tensors(tensors, self.path, {"step": str(step), self.evaluation.score: str(score)})
+                        save_tensors(tensors, self.path, {"best": f"{self.evaluation.score} {score} at step {step}"})
             else:
                 self.without += 1
         log.event("evaluation", step, {**numbers, "best": self.score, "best_step": self.step})

@@ -244,10 +244,31 @@ def test_what_is_no_tar_is_refused(tmp_path):
 
 def test_a_shard_cut_after_it_was_indexed(tmp_path):
     path = shard(tmp_path / "a.tar", [m for n in range(3) for m in captioned(n)])
-    source = TarShards([path])
-    (tmp_path / "a.tar").write_bytes((tmp_path / "a.tar").read_bytes()[:600])
+    whole = (tmp_path / "a.tar").read_bytes()
+    source, known = TarShards([path]), TarShards([path])
+    assert known[2].facts["n"] == 2  # its index is in memory
+    (tmp_path / "a.tar").write_bytes(whole[: whole.index(b"x/001.json")])
     with pytest.raises(DataError, match="x/002 of a.tar: .* ends before it"):
+        known[2]
+    with pytest.raises(DataError, match="a.tar has [01] samples and had 3 when it was opened"):
         source[2]
+
+
+def test_of_many_shards_few_are_held(tmp_path, monkeypatch):
+    paths = [shard(tmp_path / f"{k}.tar", captioned(k)) for k in range(9)]
+    source = TarShards(paths, held=2)
+    monkeypatch.setattr("showtell.data.shards.build_index", None)
+    opened = []
+    monkeypatch.setattr(
+        "showtell.data.shards.load_index", lambda path, real=load_index: opened.append(path) or real(path)
+    )
+    again = TarShards(paths, held=2)
+    assert not opened, "one file says how many samples all of them have"
+    for shards in (source, again):
+        assert [shards[n].facts["n"] for n in (8, 0, 3, 8, 3)] == [8, 0, 3, 8, 3]
+        assert len(shards._handles) == len(shards._indexes) == 2
+    (tmp_path / "shards.index.json").write_text('{"0.tar": 7')
+    assert len(TarShards(paths)) == 9
 
 
 def test_records_compare_by_content():

@@ -87,13 +87,14 @@ def test_interruptions_change_neither_the_best_nor_the_end(tmp_path):
 def test_a_score_that_is_none_stops_the_run(tmp_path):
     with pytest.raises(TrainingError, match="step 2: the score of the evaluation is nan"):
         go(tmp_path / "nan", {2: float("nan")})
+    model = make_model()
     with pytest.raises(TrainingError, match="the evaluation gives other and no score"):
         train(
             LoopConfig(max_steps=1),
-            model=make_model(),
+            model=model,
             step=step,
             batches=Batches(make, torch.cat, batch_size=4),
-            optimizer=make_optimizer(make_model(), OptimizerConfig()),
+            optimizer=make_optimizer(model, OptimizerConfig()),
             schedule=Constant(),
             folder=tmp_path / "other",
             evaluation=Evaluation(check=lambda model: {"other": 1.0}, score="score", every=1),

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,7 @@ def launch(work: Callable[..., None], *arguments: Any, said: Path | None = None,
 def _rank(rank: int, port: int, said: Path | None, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(SIZE), "RANK": str(rank)}
     if said is not None:
-        handle = os.open(f"{said}-{rank}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(handle, 2)
+        sys.stderr = open(f"{said}-{rank}", "w", encoding="utf-8")  # noqa: SIM115 - until the process ends
     work(rank, *arguments)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
