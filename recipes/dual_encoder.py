@@ -8,14 +8,16 @@ IN holds the collections and WordNet (`pairs.py`, `phrases.py` say how to get th
     showtell fetch efficientnet-lite0                                                   the image tower
 
     1 prepare   pairs and their splits; EfficientNet-Lite0 over every picture; MiniLM over every caption and phrase
-    2 join      one matrix after the image tower, by InfoNCE against MiniLM's captions (`contrastive/locked.py`)
-    3 words     a small text tower learns to stand in for MiniLM (`contrastive/word_tower.py`, `distillation.py`)
+    2 join      one matrix after the image tower, to where MiniLM puts the captions: least squares, then InfoNCE
+                from there on (`contrastive/locked.py`)
+    3 words     word vectors whose mean stands in for MiniLM (`contrastive/word_tower.py`): least squares again
     4 export    both into one folder of a few megabytes; the temperature is fitted on held-out pictures
     5 score     zero-shot and retrieval on held-out instances, categories and styles, with intervals
     ship        copies the folder into the package
 
 The thousand classes of ImageNet take part in stage 2 as pairs without a picture: under the model that a linear
 classifier is the Bayes rule of Gaussian classes, the mean feature of class c is  mean + covariance (w_c - mean w).
+Their names also enter directly (`contrastive/named_classes.py`).
 Measured results of the shipped run: `showtell/pocket/clip/card.json`, and docs/LOG.md.
 """
 
@@ -25,14 +27,17 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recipes.dual_encoder_data import Prepared, prepare
 from recipes.dual_encoder_scores import heldout_logits, score_pair
-from showtell.contrastive.distillation import place_loss
-from showtell.contrastive.locked import FeatureBatch, LockedPair, locked_step
+from recipes.pairs import held_categories
+from recipes.phrases import LANGUAGES
+from showtell.contrastive.locked import FeatureBatch, LockedPair, fit_projection, locked_step
 from showtell.contrastive.pocket_pair import (
     PADDING,
     PairFolder,
@@ -42,17 +47,18 @@ from showtell.contrastive.pocket_pair import (
     root_features,
     save_pair,
 )
-from showtell.contrastive.word_tower import WordTower, WordTowerConfig
+from showtell.contrastive.word_tower import WordTower, WordTowerConfig, fit_bag
 from showtell.contrastive.zero_shot import fit_temperature
 from showtell.core.checkpoint import load_module, save_module
+from showtell.core.config import to_dict
 from showtell.data.loader import Batches
 from showtell.data.sample import sample_rng
 from showtell.engine.loop import LoopConfig, train
-from showtell.engine.optim import OptimizerConfig, Part, make_optimizer
+from showtell.engine.optim import OptimizerConfig, make_optimizer
 from showtell.engine.schedule import Cosine
-from showtell.engine.step import Loss
 from showtell.text.tokenizer import Tokenizer, train_tokenizer
 from showtell.vision.efficientnet import EfficientNetConfig
+from showtell.worlds.cutouts import Cutout
 
 STAGES = ("all", "prepare", "join", "words", "export", "score", "ship")
 PACKAGE = Path(__file__).parent.parent / "showtell" / "pocket" / "clip"
@@ -60,29 +66,24 @@ PACKAGE = Path(__file__).parent.parent / "showtell" / "pocket" / "clip"
 
 @dataclass(frozen=True, kw_only=True)
 class PairRun:
-    """Everything that decides what is trained.
+    """Everything that decides what is made.
 
-    join_*: steps, pairs a step, peak rate and decay of stage 2.
-    classes: ImageNet classes among the pairs of a step of stage 2.
-    dim: width of the space; None = that of MiniLM, whose captions keep their places.
-    styles: styles of the training pictures; None = all.
-    words_*: of stage 3; `bag_steps` of them before the block may learn.
-    vocab_size, word_dim, depth: of the text tower.
+    shrink: of the matrix after the image tower, see `fit_projection`.
+    cutouts_weight, classes_weight: of a cut-out of the pack and of an ImageNet class, beside 1 for a pair.
+    tune_*: steps, pairs a step and peak rate of InfoNCE.
+    vocab_size, word_dim, word_shrink: of the text tower.
     """
 
     seed: int = 1
-    join_steps: int = 200
-    join_batch: int = 1024
-    join_lr: float = 2e-3
-    classes: int = 256
-    dim: int | None = None
-    styles: tuple[str, ...] | None = None
-    words_steps: int = 900
-    words_batch: int = 1024
-    words_lr: float = 4e-3
-    vocab_size: int = 14_000
+    shrink: float = 0.03
+    cutouts_weight: float = 3.0
+    classes_weight: float = 1.0
+    tune_steps: int = 80
+    tune_batch: int = 896
+    tune_lr: float = 3e-4
+    vocab_size: int = 10_000
     word_dim: int = 192
-    depth: int = 1
+    word_shrink: float = 0.02
 
 
 def main() -> None:
@@ -98,7 +99,9 @@ def main() -> None:
         return
     data = prepare(options.data, folder, say)
     if stage in ("all", "join"):
-        join(run, data, folder / "join")
+        model = join(run, data)
+        tune(run, data, model, folder / "tune")
+        save_module(model, folder / "join.safetensors")
     if stage in ("all", "words"):
         words(run, data, folder)
     if stage in ("all", "export"):
@@ -112,39 +115,58 @@ def say(sentence: str) -> None:
     sys.stdout.flush()
 
 
-def join(run: PairRun, data: Prepared, folder: Path, rooted: Tensor | None = None) -> LockedPair:
-    """Stage 2: where a picture lies among captions."""
-    torch.manual_seed(run.seed)
-    features = root_features(data.features) if rooted is None else rooted
-    classes = root_features(data.class_features())
-    rows = data.rows("train", run.styles)
-    model = LockedPair(features.shape[1], data.caption_vectors.shape[1], run.dim)
+def join(run: PairRun, data: Prepared, without: str | None = None) -> LockedPair:
+    """Stage 2: where a picture lies among captions; `without` is a style to leave out."""
+    features, places, weight, _ = lessons(run, data, without)
+    model = LockedPair(features.shape[1], places.shape[1])
+    matrix, bias = fit_projection(features, places, weight, run.shrink)
+    model.image_projection.load_state_dict({"weight": matrix, "bias": bias})
+    return model.eval()
+
+
+def lessons(run: PairRun, data: Prepared, without: str | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(features, places, weight, concept) of pairs, cut-outs of the pack and classes."""
+    rows = [row for row in data.rows("train") if data.pairs[row].style != without]
+    told = [data.captions_of[row] for row in rows]
+    means = torch.stack([data.caption_vectors[captions].mean(dim=0) for captions in told])
+    cutouts = [cutout for cutout in train_cutouts(data) if cutout.style != without]
+    names = data.name_vectors[[data.pack.categories.index(cutout.category) for cutout in cutouts]]
+    features = [data.features[rows], data.pack_features[[cutout.index for cutout in cutouts]], data.class_features()]
+    places = [F.normalize(means, dim=-1), names, data.class_vectors]
+    shares = (1.0, run.cutouts_weight, run.classes_weight)
+    weights = [torch.full((len(part),), share) for part, share in zip(places, shares, strict=True)]
+    every = torch.cat(places)
+    concept = (every @ every.T > 0.97).int().argmax(dim=1)  # number of the first text that says the same
+    return root_features(torch.cat(features)), every, torch.cat(weights), concept
+
+
+def train_cutouts(data: Prepared) -> list[Cutout]:
+    """Cut-outs of the pack that may be learned from."""
+    held = held_categories(data.pack)
+    return [cutout for cutout in data.pack.instances if cutout.split == "train" and cutout.category not in held]
+
+
+def tune(run: PairRun, data: Prepared, model: LockedPair, folder: Path) -> None:
+    """InfoNCE from the least-squares start: captions are also pushed away from pictures that are not theirs."""
+    features, places, weight, concept = lessons(run, data)
+    share = (weight / weight.sum()).double().numpy()
     nn.init.constant_(model.similarity.scale, 3.0)
 
-    def make(position: int) -> tuple[Tensor, Tensor, int]:
-        rng = sample_rng(run.seed, position)
-        if position % run.join_batch < run.classes:
-            c = int(rng.integers(len(classes)))
-            return classes[c], data.class_vectors[c], len(data.captions) + c
-        row = rows[int(rng.integers(len(rows)))]
-        told = data.captions_of[row]
-        caption = told[0] if rng.random() < 0.5 else told[int(rng.integers(len(told)))]
-        return features[row], data.caption_vectors[caption], caption
+    def make(position: int) -> int:
+        return int(sample_rng(run.seed, position).choice(len(share), p=share))
 
-    def collate(samples: list[tuple[Tensor, Tensor, int]]) -> FeatureBatch:
-        images, texts, concepts = zip(*samples, strict=True)
-        return FeatureBatch(torch.stack(images), torch.stack(texts), torch.tensor(concepts))
+    def collate(rows: list[int]) -> FeatureBatch:
+        return FeatureBatch(features[rows], places[rows], concept[rows])
 
     train(
-        LoopConfig(max_steps=run.join_steps, seed=run.seed, log_every=20),
+        LoopConfig(max_steps=run.tune_steps, seed=run.seed, log_every=20),
         model=model,
         step=locked_step,
-        batches=Batches(make, collate, batch_size=run.join_batch),
-        optimizer=make_optimizer(model, OptimizerConfig(lr=run.join_lr, weight_decay=0.0)),
-        schedule=Cosine(steps=run.join_steps, warmup=20, floor=0.0),
+        batches=Batches(make, collate, batch_size=run.tune_batch),
+        optimizer=make_optimizer(model, OptimizerConfig(lr=run.tune_lr, weight_decay=0.0)),
+        schedule=Cosine(steps=run.tune_steps, warmup=20, floor=0.0),
         folder=folder,
     )
-    return model.eval()
 
 
 def get_tokenizer(run: PairRun, data: Prepared, folder: Path) -> Tokenizer:
@@ -156,79 +178,59 @@ def get_tokenizer(run: PairRun, data: Prepared, folder: Path) -> Tokenizer:
     return Tokenizer.load(path)
 
 
-@dataclass(frozen=True)
-class WordBatch:
-    """ids, valid: (texts, tokens).    places: (texts, width) of the teacher."""
-
-    ids: Tensor
-    valid: Tensor
-    places: Tensor
-
-
-def words_step(model: WordTower, batch: WordBatch) -> Loss:
-    """Cosine distance from the teacher's place."""
-    value = place_loss(model(batch.ids, batch.valid).float(), batch.places)
-    return Loss(value, float(len(batch.ids)), {"cosine": 1 - float(value.detach()) / len(batch.ids)})
-
-
-def words(run: PairRun, data: Prepared, folder: Path) -> WordTower:
+def words(run: PairRun, data: Prepared, folder: Path) -> None:
     """Stage 3: a text tower that goes where MiniLM would."""
     tokenizer = get_tokenizer(run, data, folder)
-    ids = [tokenizer.encode(text)[:48] or [0] for text in (*data.phrases, *(text for text, _ in data.elsewhere))]
-    places = [*range(len(data.phrases)), *(place for _, place in data.elsewhere)]
-    torch.manual_seed(run.seed)
+    texts = [tokenizer.encode(text)[:48] or [0] for text in (*data.phrases, *(text for text, _ in data.elsewhere))]
+    places = torch.cat([data.phrase_vectors, data.phrase_vectors[[place for _, place in data.elsewhere]]])
     model = WordTower(word_config(run, tokenizer))
-
-    def make(position: int) -> tuple[list[int], int]:
-        i = int(sample_rng(run.seed + 1, position).integers(len(ids)))
-        return ids[i], places[i]
-
-    def collate(samples: list[tuple[list[int], int]]) -> WordBatch:
-        rows, where = zip(*samples, strict=True)
-        width = max(len(row) for row in rows)
-        valid = torch.arange(width) < torch.tensor([len(row) for row in rows])[:, None]
-        filled = torch.tensor([row + [0] * (width - len(row)) for row in rows])
-        return WordBatch(filled, valid, data.phrase_vectors[torch.tensor(where)].float())
-
-    train(
-        LoopConfig(max_steps=run.words_steps, seed=run.seed, log_every=25, precision="bf16", save_every_seconds=60),
-        model=model,
-        step=words_step,
-        batches=Batches(make, collate, batch_size=run.words_batch),
-        optimizer=make_optimizer(
-            model, OptimizerConfig(lr=run.words_lr, weight_decay=0.0, parts=(Part(prefix="blocks", lr_scale=0.25),))
-        ),
-        schedule=Cosine(steps=run.words_steps, warmup=30, floor=0.02),
-        folder=folder / "words",
-    )
-    return model.eval()
+    torch.manual_seed(run.seed)
+    cosine = fit_bag(model, texts, places, run.word_shrink)
+    say(f"the bag of words meets its teacher at a cosine of {cosine:.3f}, on {len(texts):,} phrases")
+    save_module(model, folder / "words.safetensors")
 
 
 def word_config(run: PairRun, tokenizer: Tokenizer) -> WordTowerConfig:
-    return WordTowerConfig(vocab_size=len(tokenizer), dim=run.word_dim, depth=run.depth, mlp_dim=4 * run.word_dim)
+    return WordTowerConfig(vocab_size=len(tokenizer), dim=run.word_dim, depth=0)
 
 
 def export(run: PairRun, data: Prepared, folder: Path) -> None:
     """Stage 4: one folder."""
     tokenizer = get_tokenizer(run, data, folder)
-    locked = LockedPair(1280, data.caption_vectors.shape[1], run.dim)
-    load_module(locked, folder / "join" / "model.safetensors")
+    locked = LockedPair(1280, data.caption_vectors.shape[1])
+    load_module(locked, folder / "join.safetensors")
     config = PocketPairConfig(
         vision=EfficientNetConfig(classes=1), text=word_config(run, tokenizer), alphabet=alphabet_of(data)
     )
     model = PocketPair(config).eval()
-    towers = {name: tensor for name, tensor in data.tower.state_dict().items() if not name.startswith("classifier")}
-    model.vision.load_state_dict(towers, strict=False)
-    nn.init.zeros_(model.vision.classifier.weight)
-    nn.init.zeros_(model.vision.classifier.bias)
+    tower = data.tower.state_dict() | model.vision.classifier.state_dict(prefix="classifier.")
+    model.vision.load_state_dict(tower)
     model.image_projection.load_state_dict(locked.image_projection.state_dict())
-    load_module(model.text, folder / "words" / "model.safetensors")
+    model.named.fill(data.tower.classifier, data.class_vectors)
+    load_module(model.text, folder / "words.safetensors")
     with torch.no_grad():
         model.similarity.scale.zero_()
         logits, truth = heldout_logits(model, tokenizer, data)
         model.similarity.scale.fill_(torch.tensor(fit_temperature(logits, truth)).log().item())
-    save_module(model, folder / "whole.safetensors")
-    save_pair(PairFolder(config, model, tokenizer, {"name": "pocket-clip"}), folder / "model")
+    save_pair(PairFolder(config, model, tokenizer, about(run, data)), folder / "model")
+
+
+def about(run: PairRun, data: Prepared) -> dict[str, Any]:
+    """What a reader of the card wants to know first."""
+    return {
+        "name": "pocket-clip",
+        "edition": 1,
+        "made by": "python -m recipes.dual_encoder",
+        "parts": [
+            "EfficientNet-Lite0 (ImageNet), int8",
+            "word vectors taught by all-MiniLM-L6-v2",
+            "names of ImageNet",
+        ],
+        "languages": ["en", *LANGUAGES],
+        "pairs": len(data.rows("train")),
+        "phrases": len(data.phrases) + len(data.elsewhere),
+        "settings": to_dict(run),
+    }
 
 
 def alphabet_of(data: Prepared) -> str:
@@ -243,7 +245,9 @@ def alphabet_of(data: Prepared) -> str:
 def score(run: PairRun, data: Prepared, folder: Path) -> None:
     """Stage 5: the card."""
     pair = load_pair(folder / "model")
-    card = score_pair(pair, data, say)
+    card = pair.card | {"scores": score_pair(pair, data, say)}
+    styles = {style: join(run, data, without=style).images for style in ("photo", "line")}
+    card["styles"] = score_styles(data, styles, join(run, data).images, say)
     save_pair(PairFolder(pair.config, pair.model, pair.tokenizer, card), folder / "model")
     (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
 

@@ -41,6 +41,7 @@ class Prepared:
     captions, caption_vectors: of all pairs; `captions_of` are places among them.
     phrases, phrase_vectors: what the text tower is taught on; `elsewhere` are (text, place among them).
     class_names, class_vectors: of ImageNet.
+    name_vectors: of the categories of the pack.
     """
 
     root: Path
@@ -59,6 +60,7 @@ class Prepared:
     elsewhere: list[tuple[str, int]]
     class_names: list[str]
     class_vectors: Tensor
+    name_vectors: Tensor
 
     def rows(self, split: str, styles: Sequence[str] | None = None) -> list[int]:
         """Places of the pairs of a split, of some styles or of all."""
@@ -68,7 +70,7 @@ class Prepared:
             if self.kept[i] and pair.split == split and (styles is None or pair.style in styles)
         ]
 
-    def class_features(self, strength: float = 4.0) -> Tensor:
+    def class_features(self, strength: float = 8.0) -> Tensor:
         """A stand-in for the mean feature of every ImageNet class; see `dual_encoder.py`."""
         seen = self.features[self.rows("train")]
         weight = self.tower.classifier.weight.detach()
@@ -99,6 +101,7 @@ def prepare(root: Path, folder: Path, say: Say) -> Prepared:
         captions_of=[[place[caption] for caption in pair.captions] for pair in pairs],
         phrases=phrases, phrase_vectors=encoded("phrases", phrases, folder, encoder, say), elsewhere=others,
         class_names=classes, class_vectors=encoded("classes", classes, folder, encoder, say),
+        name_vectors=encoded("categories", list(pack.categories), folder, encoder, say),
     )  # fmt: skip
 
 

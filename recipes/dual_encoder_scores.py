@@ -7,10 +7,11 @@
 
 Beside it: MiniLM on the *captions alone* (the words that lie beside a picture, against the names), which is what search
 by file name can do; ConSE (Norouzi et al. 2014), the mean of ImageNet's class names weighted by what the classifier
-says, which needs no pairs; and the same tower with random weights, its matrix trained like ours.
+says, which needs no pairs; and chance.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from recipes.dual_encoder_data import Prepared
 from recipes.pairs import held_categories
-from showtell.contrastive.pocket_pair import PairFolder, PocketPair, captions_of_pair
+from showtell.contrastive.pocket_pair import PairFolder, PocketPair, captions_of_pair, root_features
 from showtell.contrastive.zero_shot import TEMPLATES, classifier
 from showtell.metrics.intervals import wilson
 from showtell.text.tokenizer import Tokenizer
@@ -28,6 +29,24 @@ from showtell.worlds.cutouts import Cutout
 Rows = Callable[[Tensor], Tensor]
 Texts = Callable[[list[str]], Tensor]
 MOST = 1000
+
+
+@cache
+def memory() -> dict[str, Tensor]:
+    return {}
+
+
+def remembered(data: Prepared) -> Texts:
+    """MiniLM, each text once."""
+
+    def texts(words: list[str]) -> Tensor:
+        fresh = [word for word in dict.fromkeys(words) if word not in memory()]
+        if fresh:
+            with torch.autocast("cpu", torch.bfloat16):
+                memory().update(zip(fresh, data.encoder(fresh), strict=True))
+        return torch.stack([memory()[word] for word in words])
+
+    return texts
 
 
 def top(scores: Tensor, truth: Tensor, k: int) -> dict[str, float]:
@@ -90,15 +109,13 @@ def caption_only(data: Prepared) -> dict[str, Any]:
     """MiniLM on the words beside the pictures: no picture is looked at."""
     said = {(pair.source, pair.file): pair.captions[0] for pair in data.pairs if pair.captions}
 
-    def texts(words: list[str]) -> Tensor:
-        return data.encoder(words)
-
+    texts = remembered(data)
     found = {}
     for kind, among in (("instance", "all"), ("category", "held"), ("category", "all")):
         shown = [cutout for cutout in cutouts(data, kind) if (cutout.source, cutout.file) in said]
         names = list(data.pack.categories) if among == "all" else sorted(held_categories(data.pack))
         weights = classifier(texts, names, TEMPLATES).weights
-        rows = data.encoder([said[cutout.source, cutout.file] for cutout in shown])
+        rows = texts([said[cutout.source, cutout.file] for cutout in shown])
         truth = torch.tensor([names.index(cutout.category) for cutout in shown])
         where = f"{kind}, of {377 if among == 'all' else 56} names"
         found[where] = {f"top{k}": top(rows @ weights.T, truth, k) for k in (1, 5)}
@@ -141,12 +158,32 @@ def score_pair(pair: PairFolder, data: Prepared, say: Callable[[str], None]) -> 
     """The card."""
     with torch.inference_mode():
         ours = report(data, pair.model.project, reader(pair.model, pair.tokenizer))
-        teacher = report(data, pair.model.project, data.encoder)
-        untrained = report(data, conse(data), data.encoder)
+        teacher = report(data, pair.model.project, remembered(data))
+        untrained = report(data, conse(data), remembered(data))
         found = {"pocket-clip": ours, "with MiniLM as text tower": teacher, "ConSE": untrained}
         found["MiniLM on captions alone"] = caption_only(data)
     for name, scores in found.items():
         for where, values in scores.items():
             told = ", ".join(f"{key} {value['value']:.1%}" for key, value in values.items())
             say(f"{name:28s} {where:24s} {told}")
+    return found
+
+
+def score_styles(
+    data: Prepared, without: dict[str, Rows], with_all: Rows, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Pictures of a style for a matrix that never saw it, and for one that did (least squares, MiniLM's words)."""
+    held = held_categories(data.pack)
+    names = list(data.pack.categories)
+    weights = classifier(data.encoder, names, TEMPLATES).weights
+    found = {}
+    for style, images in without.items():
+        fresh = [cutout for cutout in data.pack.instances if cutout.style == style and cutout.split == "heldout"]
+        shown = [cutout for cutout in fresh if cutout.category not in held]
+        features = root_features(data.pack_features[[cutout.index for cutout in shown]])
+        truth = torch.tensor([names.index(cutout.category) for cutout in shown])
+        with torch.no_grad():
+            scores = {"never seen": images(features) @ weights.T, "seen": with_all(features) @ weights.T}
+        found[style] = {f"{name}, top{k}": top(rows, truth, k) for name, rows in scores.items() for k in (1, 5)}
+        say(f"style {style}: " + ", ".join(f"{key} {value['value']:.1%}" for key, value in found[style].items()))
     return found

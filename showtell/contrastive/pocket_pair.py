@@ -1,12 +1,12 @@
 """The dual encoder inside the package: a few megabytes that put pictures and words into one space.
 
-    224 x 224 -> EfficientNet-Lite0 (ImageNet, frozen) -> pooled 1280 -> matrix -> / length --+
-                                                                                              +--> scale * cosine
-    caption   -> byte-level BPE -> word vectors, one block, mean -> matrix -> / length -------+
+    224 x 224 -> EfficientNet-Lite0 -> pooled 1280 -+-> matrix ----------------> / length -- sum --> / length --+
+                       (frozen)                     +-> ImageNet's class names -> / length --^ * classes_weight +-->
+    caption   -> byte-level BPE -> word vectors -> mean -> matrix -> / length ----------------------------------+
 
-Real parts, locked or taught: the image tower is frozen and only a matrix after it is trained ("locked-image tuning",
-Zhai et al. 2022); the text tower is a pupil that learned to put a caption where MiniLM, a sentence encoder eight times
-its size, puts it (`recipes/dual_encoder.py`). It has the two methods of `DualEncoder`, and is used like one.
+Real parts, locked: the image tower is frozen and what comes after it was fitted to captions ("locked-image tuning",
+Zhai et al. 2022); the text tower learned to put a caption where MiniLM, a sentence encoder ten times its size, puts it
+(`recipes/dual_encoder.py`). It has the two methods of `DualEncoder`, and is used like one.
 
 On disk (a folder): config.json, tokenizer.json, card.json, and model.safetensors with large matrices as bytes, one
 scale a row (`core/int8_file.py`). Not here: published pairs (`clip.py`, `siglip.py`), what to do with a pair
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from showtell.contrastive.dual_encoder import Similarity
 from showtell.contrastive.embedder import Captions
+from showtell.contrastive.named_classes import NamedClasses
 from showtell.contrastive.word_tower import WordTower, WordTowerConfig
 from showtell.core.checkpoint import write_atomically
 from showtell.core.config import from_dict, to_dict
@@ -44,6 +45,8 @@ class PocketPairConfig:
     """What config.json holds.
 
     vision, text: the towers; `text.out` is the width of the space.
+    class_rank, classes: of the classifier whose names take part, see `NamedClasses`.
+    classes_weight: of what they say, beside the matrix.
     image_size: side of the square the image tower sees, the whole picture in it, on white.
     alphabet: letters the text tower was taught.
     """
@@ -51,6 +54,9 @@ class PocketPairConfig:
     architecture: Literal["showtell-pocket-pair"] = "showtell-pocket-pair"
     vision: EfficientNetConfig = field(default_factory=lambda: EfficientNetConfig(classes=1))
     text: WordTowerConfig
+    class_rank: int = 256
+    classes: int = 1000
+    classes_weight: float = 0.5
     image_size: int = 224
     alphabet: str = ""
 
@@ -63,6 +69,7 @@ class PocketPair(nn.Module):
         self.config = config
         self.vision = EfficientNet(config.vision)
         self.image_projection = nn.Linear(config.vision.head_width, config.text.out)
+        self.named = NamedClasses(config.vision.head_width, config.class_rank, config.classes, config.text.out)
         self.text = WordTower(config.text)
         self.similarity = Similarity(biased=False)
         self.images, self.texts = Tap(), Tap()
@@ -73,7 +80,8 @@ class PocketPair(nn.Module):
 
     def project(self, pooled: Float[Tensor, "images width"]) -> Float[Tensor, "images dim"]:
         """What the image tower pooled, as unit vectors."""
-        return F.normalize(self.image_projection(root_features(pooled)), dim=-1)
+        fitted = F.normalize(self.image_projection(root_features(pooled)), dim=-1)
+        return F.normalize(fitted + self.config.classes_weight * self.named(pooled), dim=-1)
 
     def encode_texts(
         self, ids: Int[Tensor, "texts tokens"], valid: Bool[Tensor, "texts tokens"]

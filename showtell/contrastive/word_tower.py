@@ -1,16 +1,20 @@
 """The smallest text tower that is of use: a bag of words that may learn to look around.
 
-    ids (batch, tokens) -> embedding + positions -> depth x block -> mean over the valid tokens -> norm -> matrix
+    ids (batch, tokens) -> embedding + positions -> depth x block -> mean over the valid tokens -> matrix
 
 The blocks begin as nothing (their last matrices are zero), so the tower begins as a mean of word vectors, which is
-quick to teach and hard to beat on names of things; the length of a vector is how much its word counts. Then the blocks
-learn what a bag cannot: that a hot dog is no dog. Static word vectors taught by a sentence encoder: Tulkens and van
-Dongen 2024, model2vec. Not here: causal towers that are read at one token (`text_tower.py`).
+quick to teach and hard to beat on names of things; the length of a vector is how much its word counts. Such a bag is
+linear in its vectors, so the best one for given phrases is the solution of a least-squares problem (`fit_bag`), found
+without a single gradient. Blocks can then learn what a bag cannot: that a hot dog is no dog. Static word vectors taught
+by a sentence encoder: Tulkens and van Dongen 2024, model2vec. Not here: causal towers read at one token
+(`text_tower.py`).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -52,7 +56,6 @@ class WordTower(nn.Module):
             for last in (made.attn.o, made.mlp.down):
                 nn.init.zeros_(last.weight)
                 nn.init.zeros_(last.bias)
-        self.norm = nn.LayerNorm(config.dim)
         self.head = nn.Linear(config.dim, config.out)
         self.tokens = Tap()
 
@@ -64,4 +67,63 @@ class WordTower(nn.Module):
         for block in self.blocks:
             x = block(x, mask)
         share = valid / valid.sum(dim=1, keepdim=True)
-        return self.head(self.norm((self.tokens(x) * share[..., None]).sum(dim=1)))
+        return self.head((self.tokens(x) * share[..., None]).sum(dim=1))
+
+
+def conjugate_gradients(
+    apply: Callable[[Tensor], Tensor], wanted: Float[Tensor, "rows columns"], scale: Float[Tensor, "rows 1"], turns: int
+) -> Float[Tensor, "rows columns"]:
+    """x with apply(x) = wanted, column by column, for a symmetric positive `apply` whose diagonal is 1 / scale."""
+    x, residual = torch.zeros_like(wanted), wanted.clone()
+    scaled = scale * residual
+    direction, size = scaled.clone(), (residual * scaled).sum(dim=0)
+    for _ in range(turns):
+        moved = apply(direction)
+        step = size / (direction * moved).sum(dim=0).clamp_min(1e-20)
+        x += step * direction
+        residual -= step * moved
+        scaled = scale * residual
+        before, size = size, (residual * scaled).sum(dim=0)
+        direction = scaled + size / before.clamp_min(1e-20) * direction
+    return x
+
+
+@torch.no_grad()
+def fit_bag(
+    model: WordTower,
+    texts: Sequence[Sequence[int]],
+    places: Float[Tensor, "texts out"],
+    shrink: float = 0.02,
+    turns: int = 40,
+) -> float:
+    """Set embedding and head so that the mean over the words of each text lies nearest to its place.
+
+        min over E, b:  sum_t || mean of E[w] over the words w of t  +  b  -  place_t ||^2  +  shrink || E ||^2
+
+    Solved by conjugate gradients, in the `dim` directions in which the places vary most. Returns the mean cosine.
+    """
+    middle = places.mean(dim=0)
+    basis = torch.linalg.svd(places[torch.randperm(len(places))[:8192]] - middle, full_matrices=False).Vh
+    basis = basis[: model.config.dim]  # (dim, out)
+    wanted = (places - middle) @ basis.T
+    words = torch.tensor([word for text in texts for word in text])
+    lengths = torch.tensor([len(text) for text in texts])
+    first, rows = lengths.cumsum(0) - lengths, torch.arange(len(texts)).repeat_interleave(lengths)
+    share = 1 / lengths[rows, None]  # of a word in its text
+
+    def means(vectors: Tensor) -> Tensor:
+        return F.embedding_bag(words, vectors, first, mode="mean")
+
+    def back(texts_told: Tensor) -> Tensor:
+        """The transpose of `means`."""
+        return texts_told.new_zeros(model.config.vocab_size, len(basis)).index_add_(0, words, texts_told[rows] * share)
+
+    diagonal = torch.zeros(model.config.vocab_size, 1).index_add_(0, words, share.square()) + shrink
+    found = conjugate_gradients(lambda x: back(means(x)) + shrink * x, back(wanted), 1 / diagonal, turns)
+    model.embedding.weight.zero_()
+    model.embedding.weight[:, : len(basis)] = found
+    model.positions.zero_()
+    model.head.weight.zero_()
+    model.head.weight[:, : len(basis)] = basis.T
+    model.head.bias.copy_(middle)
+    return float(F.cosine_similarity(means(found) @ basis + middle, places, dim=1).mean())

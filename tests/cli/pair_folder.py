@@ -51,7 +51,7 @@ def tiny_pair(seed: int = 0) -> PairFolder:
     text = WordTowerConfig(vocab_size=len(tokenizer), max_tokens=24, dim=12, depth=1, heads=2, mlp_dim=20, out=10)
     stages = (Stage(kernel=3, stride=2, expand=1, width=8, repeats=1),)
     vision = EfficientNetConfig(stages=stages, stem_width=6, head_width=20, classes=1)
-    config = PocketPairConfig(vision=vision, text=text, image_size=20, alphabet=LETTERS)
+    config = PocketPairConfig(vision=vision, text=text, class_rank=3, classes=5, image_size=20, alphabet=LETTERS)
     return PairFolder(config, PocketPair(config).eval(), tokenizer, {"edition": 7})
 
 
