@@ -96,11 +96,14 @@ def test_a_figure_draws_the_numbers_of_its_view(reader: Page, name: str) -> None
     tokens = [token["text"] for widget in body["widgets"] if widget["kind"] == "ribbon" for token in widget["tokens"]]
     texts = where.locator(".ribbon li").evaluate_all("all => all.map(l => l.firstChild.textContent)")
     assert texts == tokens
+    places = [place for widget in body["widgets"] if widget["kind"] == "points" for place in widget["places"]]
+    dots = where.locator(".points .dot").evaluate_all("all => all.map(d => d.dataset.place.split(' ').map(Number))")
+    assert dots == places
     expect(where.locator(".says")).to_have_text(body["says"])
     expect(where.locator(".provenance")).to_contain_text(f"{type(BY_NAME[name]).__name__}.view")
 
 
-@pytest.mark.parametrize("number", [1, 2, 4])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_without_javascript_the_posters_show_the_same(browser: Browser, series: str, seen: Watch, number: int) -> None:
     context = browser.new_context(base_url=series, java_script_enabled=False)
     page = seen.follow(context.new_page())
@@ -215,6 +218,65 @@ def test_patches_are_removed_and_put_back(reader: Page) -> None:
     shows(where, expected("attribution", removed=()))
 
 
+def test_points_are_turned_by_mouse_and_by_keyboard_and_a_run_is_stepped(reader: Page) -> None:
+    where, angles = figure(reader, "gym"), list(BY_NAME["gym"].default().angles)
+    shows(where, expected("gym"))
+    first = where.get_by_role("slider", name="picture A, start")
+    first.focus()
+    reader.keyboard.press("ArrowLeft")
+    angles[0] += 5
+    shows(where, expected("gym", angles=tuple(angles)))
+    expect(first).to_have_attribute("aria-valuenow", str(angles[0]))
+    box, stage = first.bounding_box(), where.locator("svg.points").bounding_box()
+    assert box and stage
+    reader.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    reader.mouse.down()
+    reader.mouse.move(stage["x"] + stage["width"] - 4, stage["y"] + stage["height"] / 2)
+    reader.mouse.up()
+    angles[0] = 0
+    shows(where, expected("gym", angles=tuple(angles)))
+    where.get_by_role("button", name="Step").click()
+    shows(where, expected("gym", angles=tuple(angles), steps=2))
+    where.get_by_label("Temperature").focus()
+    reader.keyboard.press("Home")
+    shows(where, expected("gym", angles=tuple(angles), steps=2, tau=0.02))
+    assert "gym.tau=0.02" in reader.url
+
+
+def test_a_point_is_chosen(reader: Page) -> None:
+    where = figure(reader, "cones")
+    shows(where, expected("cones"))
+    where.locator("svg.points").focus()
+    reader.keyboard.press("ArrowRight")
+    shows(where, expected("cones", pair=BY_NAME["cones"].default().pair + 1))
+    where.locator("svg.points .dot").nth(9).locator("circle").click(force=True)
+    reader.wait_for_url("**cones.pair=**")
+
+
+def test_words_change_places_by_mouse_and_by_keyboard(reader: Page) -> None:
+    where, order = figure(reader, "bag"), list(BY_NAME["bag"].default().order)
+    shows(where, expected("bag"))
+    words = where.locator(".ribbon button")
+    words.nth(1).drag_to(words.nth(5))
+    order[1], order[5] = order[5], order[1]
+    shows(where, expected("bag", order=tuple(order)))
+    words.nth(2).focus()
+    for key in ("Enter", "ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight", "Enter"):
+        reader.keyboard.press(key)
+    order[2], order[6] = order[6], order[2]
+    shows(where, expected("bag", order=tuple(order)))
+
+
+def test_a_class_that_was_never_read_is_said_so(reader: Page, seen: Watch) -> None:
+    seen.expects(422)
+    where = figure(reader, "classifier")
+    where.get_by_label("Class names").fill("red, zebra")
+    expect(where.get_by_role("alert")).to_contain_text("never read the word 'zebra'")
+    where.get_by_label("Class names").fill("red, blue star")
+    shows(where, expected("classifier", names=("red", "blue star")))
+    expect(where.locator(".refusal")).to_be_hidden()
+
+
 def test_a_question_is_typed_and_its_tokens_are_drawn(reader: Page) -> None:
     where = figure(reader, "sequence")
     where.get_by_label("The question").fill("<image> two cats?")
@@ -249,7 +311,7 @@ def test_the_newest_state_wins(reader: Page) -> None:
     assert "stripes.cycles=58" in reader.url
 
 
-@pytest.mark.parametrize("number", [1, 2, 4])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_a_chapter_fits_a_phone_in_the_dark(browser: Browser, series: str, seen: Watch, number: int) -> None:
     context = browser.new_context(
         base_url=series,

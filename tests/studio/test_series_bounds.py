@@ -22,6 +22,9 @@ from showtell.studio.series.bounds import (
 )
 from showtell.studio.series.demo import Demo
 from showtell.studio.series.grid_bounds import Cell, Numbers, Order
+from showtell.studio.series.list_bounds import Angles, Names, ticks
+
+NAMES = Names(label="Names", least=2, most=3, letters=5, trial=(("x", "y"),))
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Settings:
     order: tuple[int, ...] = bounded((0, 1, 2), Order(label="Order", count=3))
     table: tuple[float, ...] = bounded((1.0,) * 4, Numbers(label="Table", side=2, low=-2, high=2, presets={}))
     words: str = bounded("a cat", Words(label="Words", most=9))
+    heat: float = ticks(0.1, (0.02, 0.1, 1.0), label="Heat")
+    ring: tuple[int, ...] = bounded((0, 90), Angles(label="Ring", count=2))
+    names: tuple[str, ...] = bounded(
+        ("a", "b c"), Names(label="Names", least=2, most=3, letters=5, trial=(("x", "y"),))
+    )
 
 
 def test_every_field_is_read_back_as_written() -> None:
@@ -58,6 +66,15 @@ def test_every_field_is_read_back_as_written() -> None:
         ("cell", "6", "it is a whole number from 0 to 5"),
         ("cell", "1.5", "it is a whole number"),
         ("order", "0.1.1", "each of 0 to 2 exactly once"),
+        ("heat", "0.3", "it is one of 0.02, 0.1, 1"),
+        ("heat", "nan", "it is a number"),
+        ("ring", "0_360", "degrees go from 0 to 359"),
+        ("ring", "0_-1", "it is 2 whole numbers of degrees"),
+        ("ring", "1_2_3", "it is 2 whole numbers of degrees"),
+        ("names", "a", "it is 2 to 3 names"),
+        ("names", "a, a", "no name may be empty or stand there twice"),
+        ("names", "a,", "no name may be empty"),
+        ("names", "a, bbbbbb", "at most 5 printable characters"),
         ("order", "0.-1.2", "whole numbers with points"),
         ("table", "1_2_3", "it is 4 numbers"),
         ("table", "1_2_3_x", "it is a number"),

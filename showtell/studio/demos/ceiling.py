@@ -36,7 +36,7 @@ class Ceiling(Demo[State]):
     title = "The ceiling of a batch"
     lede = (
         "Pairs of which we know exactly how much one half tells about the other, and the best towers that can exist. "
-        "Change the batch: how much of the information can the loss certify?"
+        "Change the batch, and see how much of that information the loss can certify."
     )
     claim = "log N − loss is never above log N, and on average never above the information that the pairs share."
     state_type = State

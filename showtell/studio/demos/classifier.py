@@ -1,7 +1,7 @@
 """3.4 Write your own classifier: class names become weights, and pictures are told apart by words alone."""
 
 import colorsys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -69,6 +69,7 @@ class Classifier(Demo[State]):
         words = written(state.names, TEMPLATES[state.template], tools)
         duets = everything(state.shape)
         images = tools.remember(("everything", state.shape), lambda: see(tools.duets("plain"), duets))
+        tiles = tools.remember(("tiles", state.shape), lambda: cut_out(duets))
         chances = words.probabilities(images)  # (pictures, classes)
         best, sure = chances.argmax(dim=1), chances.amax(dim=1)
         here = chances[state.cell].tolist()
@@ -78,7 +79,7 @@ class Classifier(Demo[State]):
             widgets=(
                 Raster(
                     title=f"One {state.shape} in {HUES} hues and {SIZES} sizes, by class",
-                    rgb=painted(duets, best, sure, washes(words.labels)),
+                    rgb=painted(tiles, best, sure, washes(words.labels)),
                     grid=(SIZES, HUES),
                     labels=[words.labels[int(k)] for k in best],
                     values=sure.tolist(),
@@ -90,12 +91,7 @@ class Classifier(Demo[State]):
                 ),
                 Ribbon(
                     title="The classes, and how many pictures each took",
-                    tokens=[
-                        Token(text=label, concept=ink, count=count)
-                        for label, ink, count in zip(
-                            words.labels, inks(words.labels), counts_of(words, best), strict=True
-                        )
-                    ],
+                    tokens=legend(words.labels, best),
                 ),
                 Raster(
                     title="The marked picture",
@@ -191,14 +187,22 @@ def legend(labels: tuple[str, ...], best: Tensor) -> list[Token]:
 
 
 def painted(
-    duets: list[Duet], best: Tensor, sure: Float[Tensor, " pictures"], grounds: list[np.ndarray]
+    tiles: tuple[np.ndarray, np.ndarray], best: Tensor, sure: Float[Tensor, " pictures"], grounds: list[np.ndarray]
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Every picture, small, on the ground of its class; paler where the classifier is less sure."""
-    tiles = []
-    for duet, k, share in zip(duets, best.tolist(), sure.tolist(), strict=True):
-        wash = np.array(PAPER) + share**2 * (grounds[k] - np.array(PAPER))
-        tiles.append(draw(Duet(things=duet.things, ground=(wash[0], wash[1], wash[2])), TILE))
-    return np.stack(tiles).reshape(SIZES, HUES, TILE, TILE, 3).swapaxes(1, 2).reshape(SIZES * TILE, HUES * TILE, 3)
+    ink, clear = tiles
+    share = sure.double().numpy()[:, None] ** 2
+    ground = np.array(PAPER) + share * (np.stack(grounds)[best.numpy()] - np.array(PAPER))  # (pictures, 3)
+    drawn = np.rint(ink + clear * ground[:, None, None, :]).clip(0, 255).astype(np.uint8)
+    return drawn.reshape(SIZES, HUES, TILE, TILE, 3).swapaxes(1, 2).reshape(SIZES * TILE, HUES * TILE, 3)
+
+
+def cut_out(duets: list[Duet]) -> tuple[np.ndarray, np.ndarray]:
+    """(pictures, TILE, TILE, 3) twice: the ink of each picture, and the share of the ground that stays visible."""
+    black, white = (
+        np.stack([draw(replace(duet, ground=(g, g, g)), TILE) for duet in duets]).astype(float) for g in (0.0, 255.0)
+    )
+    return black, (white - black) / 255
 
 
 def closest(words: ZeroShot) -> str:

@@ -19,7 +19,7 @@ from showtell.studio.series.scene import Bars, Concept, Line, Lines, Raster, Sce
 from showtell.studio.series.tools import Tools
 
 PAIRS, STEPS, STRIDE, RATE, MOMENTUM = 6, 60, 2, 0.2, 0.8
-START = (100, 160, 30, 215, 65, 330, 50, 350, 190, 95, 140, 10)  # six pictures, then their six captions
+START = (104, 160, 30, 215, 62, 330, 45, 350, 190, 84, 140, 10)  # six pictures, then their six captions
 TAUS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import torch
 
@@ -49,8 +50,8 @@ def contrastive_numbers(tools: Tools) -> dict[str, Callable[[], str]]:
         "ceiling.certified": lambda: f"{estimate(CeilingState(information=10.0), 16):.2f}",
         "duets.parameters": lambda: f"{sum(p.numel() for p in tools.duets('plain').parameters()):,}",
         "duets.tau": lambda: f"{1 / float(tools.duets('plain').similarity.scale.exp()):.3f}",
-        "duets.named": lambda: f"{100 * named(tools, False):.0f}",
-        "duets.unseen": lambda: f"{100 * named(tools, True):.0f}",
+        "duets.named": lambda: f"{100 * tools.remember('named', lambda: named(tools, False)):.0f}",
+        "duets.unseen": lambda: f"{100 * tools.remember('unseen', lambda: named(tools, True)):.0f}",
         "gap.untrained": lambda: f"{gap('untrained', tools):.2f}",
         "gap.trained": lambda: f"{gap('plain', tools):.2f}",
         "cone.pictures": lambda: f"{cone(0, tools):.2f}",
@@ -81,6 +82,7 @@ def forward(config: DualEncoderConfig) -> tuple[int, int]:
     return picture, text.depth * block_cost(text.max_tokens, text.dim, text.mlp_dim).total
 
 
+@cache
 def equal(pairs: int = 1000) -> tuple[float, float, float]:
     """Loss per pair when all embeddings are one point: InfoNCE, sigmoid without bias, sigmoid as SigLIP starts it."""
     one = torch.ones(pairs, 1, dtype=torch.float64)
@@ -100,11 +102,11 @@ def named(tools: Tools, held_out: bool, pictures: int = 240) -> float:
 
 
 def gap(name: str, tools: Tools) -> float:
-    return float(modality_gap(*made(name, tools)).norm())
+    return float(modality_gap(*tools.remember(("cones", name), lambda: made(name, tools))).norm())
 
 
 def cone(which: int, tools: Tools) -> float:
     """Mean cosine between two different pictures (0) or captions (1) of the untrained pair."""
-    rows = made("untrained", tools)[which]
+    rows = tools.remember(("cones", "untrained"), lambda: made("untrained", tools))[which]
     count = len(rows)
     return float(((rows @ rows.T).sum() - count) / (count * (count - 1)))
