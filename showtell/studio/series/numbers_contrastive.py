@@ -92,8 +92,12 @@ def equal(pairs: int = 1000) -> tuple[float, float, float]:
     return softmax, *(float(sigmoid_loss(apart, apart, ten, bias)) / pairs for bias in (zero, -ten))
 
 
-def named(tools: Tools, held_out: bool, pictures: int = 240) -> float:
+def named(tools: Tools, held_out: bool) -> float:
     """How often a single thing is named right among all 36 names; `held_out`: things that training never drew."""
+    return tools.remember(("named", held_out), lambda: name_all(tools, held_out))
+
+
+def name_all(tools: Tools, held_out: bool, pictures: int = 240) -> float:
     dice, model = keyed(10**9, 3, stream=34), tools.duets("plain")
     duets = [sample(dice, pairs=0.0, held_out=held_out) for _ in range(pictures)]
     names = [f"a {color} {shape}" for color in COLORS for shape in SHAPES]
