@@ -18,13 +18,11 @@ import argparse
 import json
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from showtell.core.checkpoint import load_module
 from showtell.data.loader import Batches
@@ -33,7 +31,6 @@ from showtell.engine.gates import Gate
 from showtell.engine.loop import LoopConfig, train
 from showtell.engine.optim import OptimizerConfig, Part, make_optimizer
 from showtell.engine.schedule import Cosine, WarmupStableDecay
-from showtell.engine.step import TrainingError
 from showtell.fusion.connectors import ConnectorConfig
 from showtell.fusion.prefix_vlm import PrefixVLM, PrefixVLMConfig
 from showtell.images.processor import Processor, ProcessorConfig
@@ -41,9 +38,9 @@ from showtell.instruct.assistant import Assistant
 from showtell.instruct.bundle import Bundle, BundleConfig, assemble, load_bundle, save_bundle
 from showtell.instruct.dataset import QuestionScenes
 from showtell.instruct.evaluate import evaluate
+from showtell.instruct.gates import Blindness
 from showtell.instruct.joint import JointModel, JointScenes, JointStep
 from showtell.instruct.losses import ordinal_targets
-from showtell.instruct.packing import PackedBatch
 from showtell.instruct.step import SupervisedStep
 from showtell.instruct.template import Template, TemplateConfig
 from showtell.text.chat import Rendered
@@ -274,7 +271,7 @@ def speak(run: PocketRun, folder: Path, model: PrefixVLM, tokenizer: Tokenizer, 
         optimizer=make_optimizer(model, frozen),
         schedule=WarmupStableDecay(steps=run.speak_steps, decay=1, warmup=100, floor=1.0),
         folder=folder / "speak",
-        gates=[Gate(check=swap_gate(run, data), every=500, name="swap")],
+        gates=[Gate(check=blindness(run, data), every=500, name="swap")],
     )
     for parameter in model.parameters():
         parameter.requires_grad_(True)
@@ -296,7 +293,7 @@ def answer(run: PocketRun, folder: Path, model: JointModel, tokenizer: Tokenizer
         optimizer=make_optimizer(model, slow_tower),
         schedule=Cosine(steps=run.answer_steps, warmup=150, floor=0.03),
         folder=folder / "answer",
-        gates=[Gate(check=swap_gate(run, asked), every=500, name="swap")],
+        gates=[Gate(check=blindness(run, asked), every=500, name="swap")],
     )
     return outcome.finished
 
@@ -331,32 +328,14 @@ def questions(run: PocketRun, tokenizer: Tokenizer, skills: tuple[str, ...] | No
     )
 
 
-def swap_gate(run: PocketRun, data: QuestionScenes, pictures: int = 32) -> Any:
-    """The blindness gate: loss with the right pictures against loss with somebody else's.
-
-    Raises TrainingError when, after the first check, the right picture does not help.
-    """
-    held_out = [data.make(10**9 + i) for i in range(pictures)]
-    batch: PackedBatch = data.collate(held_out)
-    step = supervised(run, data.template)
-    checks = 0
-
-    def check(trained: nn.Module) -> Mapping[str, float]:
-        nonlocal checks
-        model = trained.vlm if isinstance(trained, JointModel) else trained
-        right = step(model, batch)  # type: ignore[arg-type]
-        swapped = PackedBatch(**{**vars(batch), "pixels": batch.pixels.roll(1, 0)})
-        wrong = step(model, swapped)  # type: ignore[arg-type]
-        values = {
-            "loss": float(right.value.detach()) / float(right.weight),
-            "loss_swapped": float(wrong.value.detach()) / float(wrong.weight),
-        }
-        checks += 1
-        if checks > 2 and values["loss_swapped"] - values["loss"] < 0.02:
-            raise TrainingError(f"the model is blind: another picture changes its loss by only {values}")
-        return values
-
-    return check
+def blindness(run: PocketRun, data: QuestionScenes, pictures: int = 32) -> Blindness:
+    """The gate that stops a run which answers from its questions alone, on pictures that are not trained on."""
+    batch = data.collate([data.make(10**9 + i) for i in range(pictures)])
+    return Blindness(
+        supervised(run, data.template),
+        batch,
+        model_of=lambda trained: trained.vlm if isinstance(trained, JointModel) else trained,
+    )
 
 
 def get_tokenizer(run: PocketRun, folder: Path) -> Tokenizer:

@@ -150,8 +150,8 @@ def arithmetic(run: Pretraining, machine: Machine) -> dict[str, float]:
     memory = memory_of(model, make_optimizer(model, OptimizerConfig()), averaged=True)
     a_pair = operations(config)
     compute = a_pair * run.batch / (machine.accelerators * ACCELERATORS[machine.kind] * machine.utilisation)
-    # Across machines everything travels once a machine: the gradients there and back (DDP), or the weights twice and the
-    # gradients once (FSDP); then the features of both towers, for the logits.
+    # Between machines everything travels once a machine: the gradients there and back (DDP), or the weights twice and
+    # the gradients once (FSDP); then the features of both towers, for the logits.
     share = 1 - 8 / machine.accelerators
     features = 2 * run.batch * (config.projection_dim or 0) * 4 * share
     replicated = (2 * memory.weights * share + features) / machine.network
@@ -194,7 +194,8 @@ def restarts(run: Pretraining, machine: Machine, figures: dict[str, float]) -> d
         "a checkpoint, GB": size / 1e9,
         "writing it in parts, s": write,
         "writing it from rank 0, s": alone,
-        "pause of the steps (in the background), s": pause,
+        "pause of the steps for a part (in the background), s": pause,
+        "the same for the whole state, s": size / 20e9,
         "best interval, minutes": best / 60,
         "hours lost to failures": lost / HOUR,
         "share lost": lost / (days * 24 * HOUR),

@@ -100,7 +100,7 @@ class Flight:
     def _follow(self, name: str, module: nn.Module) -> None:
         forward, backward = f"the forward pass of {name}", f"the backward pass of {name}"
 
-        def after(_: nn.Module, arguments: Any, output: Any) -> None:
+        def after(module: nn.Module, arguments: Any, output: Any) -> None:
             for _, tensor in tensors_of(output):
                 if tensor.requires_grad:
                     tensor.register_hook(lambda _: self.at(backward))

@@ -39,7 +39,7 @@ class Muon(torch.optim.Optimizer):
                     raise ConfigError(f"Muon turns matrices; a parameter has shape {list(parameter.shape)}")
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # nobody here has a closure
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:

@@ -74,7 +74,7 @@ class Joined(torch.optim.Optimizer):
         for optimizer in optimizers:
             optimizer.state = self.state
 
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # nobody here has a closure
         for optimizer in self.optimizers:
             optimizer.step()
 

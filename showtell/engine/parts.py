@@ -23,11 +23,11 @@ PART = "shard-*.safetensors"
 
 def save_parts(tensors: Mapping[str, Tensor], folder: Path, group: Any) -> None:
     """Write this rank's part of the tensors; every rank of the group has to call it with the same names."""
-    import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+    from torch.distributed.checkpoint.state_dict_saver import save
 
     writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
-    dcp.save(dict(tensors), storage_writer=writer, process_group=group)
+    save(dict(tensors), storage_writer=writer, process_group=group)
 
 
 def names_in_parts(folder: Path) -> set[str]:
@@ -40,7 +40,7 @@ def load_parts(wanted: Mapping[str, Tensor], folder: Path, group: Any = None) ->
 
     Raises CheckpointError when names or shapes differ.
     """
-    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.state_dict_loader import load
 
     saved = _reader(folder).read_metadata().state_dict_metadata
     kinds = {name.partition(".")[0] for name in wanted}
@@ -56,7 +56,7 @@ def load_parts(wanted: Mapping[str, Tensor], folder: Path, group: Any = None) ->
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.distributed is .*")  # a single process is meant here
         alone = not dist.is_initialized()
-        dcp.load(dict(wanted), storage_reader=_reader(folder), process_group=group, no_dist=alone)
+        load(dict(wanted), storage_reader=_reader(folder), process_group=group, no_dist=alone)
 
 
 def _reader(folder: Path) -> Any:

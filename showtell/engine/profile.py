@@ -79,7 +79,7 @@ def cost_of(
     return Cost(dict(counted.spent), dict(timed.spent), kept.bytes, kept.widest, weight)
 
 
-def _both_passes(model: nn.Module, step: Step, batch: Any, precision: str, forward: Any) -> float:
+def _both_passes(model: nn.Module, step: Step, batch: Any, precision: Precision, forward: Any) -> float:
     device = next(model.parameters()).device
     before = [(p, p.grad) for p in model.parameters()]
     for parameter, _ in before:

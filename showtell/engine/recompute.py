@@ -25,5 +25,5 @@ def recompute(model: nn.Module, units: str = UNIT) -> nn.Module:
     if not matching:
         raise ConfigError(f"recompute: no module's path matches {units!r}; name the blocks to compute again")
     for module in matching:
-        module.forward = partial(checkpoint, module.forward, use_reentrant=False)  # type: ignore[method-assign]
+        module.forward = partial(checkpoint, module.forward, use_reentrant=False)
     return model

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from recipes import pocket
+from showtell.engine.step import TrainingError
 from showtell.load import load
 
 TINY = pocket.PocketRun(
@@ -69,10 +71,11 @@ def test_the_next_edition_starts_from_the_last_one(tmp_path: Path) -> None:
 def test_a_blind_model_is_stopped(tmp_path: Path) -> None:
     tokenizer = pocket.get_tokenizer(TINY, tmp_path)
     data = pocket.questions(TINY, tokenizer, None, seed=5)
-    model = pocket.PrefixVLM(TINY.bundle(tokenizer).model)
-    for parameter in model.connector.parameters():
-        parameter.data.zero_()
-    check = pocket.swap_gate(TINY, data, pictures=2)
-    check(model), check(model)  # the first two are grace
-    with pytest.raises(pocket.TrainingError, match="blind"):
-        check(model)
+    model = pocket.JointModel(pocket.PrefixVLM(TINY.bundle(tokenizer).model), pocket.dense_head(TINY))
+    with torch.no_grad():
+        figures = pocket.blindness(TINY, data, pictures=2)(model)
+        assert {"loss", "loss_swapped", "loss_blank", "loss_shuffled"} <= set(figures)
+        for parameter in model.vlm.connector.parameters():
+            parameter.zero_()
+        with pytest.raises(TrainingError, match="blind"):
+            pocket.blindness(TINY, data, pictures=2)(model)
