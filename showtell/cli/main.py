@@ -22,6 +22,7 @@ from showtell.cli import (
     evaluate,
     exercise,
     fetch,
+    generate,
     inspect,
     metrics,
     parity,
@@ -46,6 +47,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "plan": plan.plan,
     "runs": runs.runs,
     "inspect": inspect.inspect,
+    "generate": generate.generate,
     "eval": evaluate.evaluate,
     "fetch": fetch.fetch,
     "convert": convert.convert,
@@ -57,7 +59,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "exercise": exercise.exercise,
 }
 # the options that take no value
-FLAGS = frozenset({"--json", "--calibrate", "--open", "--prove", "--stats", "--help", "-h"})
+FLAGS = frozenset({"--json", "--calibrate", "--open", "--prove", "--stats", "--keep-denied", "--help", "-h"})
 DESCRIPTION = "A vision-language stack you can read, run and trust. Every command accepts --json."
 
 
