@@ -37,7 +37,9 @@ import torch.nn.functional as F
 from recipes.fusion_arms import Arm, make_arm, tower_flops
 from recipes.fusion_chart import draw_comparison
 from recipes.fusion_pictures import SKILLS, Pictures, pictures
+from recipes.same_run import same_run
 from showtell.core.checkpoint import write_atomically
+from showtell.core.errors import ConfigError
 from showtell.data.loader import Batches
 from showtell.data.order import Permutation
 from showtell.engine.loop import LoopConfig, train
@@ -169,7 +171,11 @@ def score(run: FusionRun, bundle: Bundle, arm: Arm, folder: Path) -> list[tuple[
 
 
 def report(run: FusionRun, folder: Path, docs: Path) -> dict[str, Any]:
-    """Everything that is finished below `folder`, written below `docs` as JSON and as a chart."""
+    """Everything that is finished below `folder`, written below `docs` as JSON and as a chart.
+
+    Raises ConfigError when nothing is.
+    """
+    same_run(run, folder, free=("seeds",))
     found: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
     for name in ARMS:
         for seed in run.seeds:
@@ -185,10 +191,11 @@ def report(run: FusionRun, folder: Path, docs: Path) -> dict[str, Any]:
             if name != "linear" and "linear" in found
         },
     }
+    if not found:
+        raise ConfigError(f"{folder}: no run is finished here; train first, or name another folder")
     (docs / "images").mkdir(parents=True, exist_ok=True)
     write_atomically(docs / "fusion-comparison.json", (json.dumps(result, indent=1) + "\n").encode())
-    if found:
-        draw_comparison(result).save(docs / "images" / "fusion-comparison.png", optimize=True)
+    draw_comparison(result).save(docs / "images" / "fusion-comparison.png", optimize=True)
     return result
 
 
@@ -230,16 +237,31 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(stage: str, folder: Path, docs: Path, only: str, seeds: str, minutes: float | None, threads: int) -> None:
+def main(
+    stage: str,
+    folder: Path,
+    docs: Path,
+    only: str,
+    seeds: str,
+    gigaflops: float,
+    minutes: float | None,
+    threads: int,
+) -> None:
     torch.set_num_threads(threads)
-    run = FusionRun()
+    run = FusionRun(gigaflops=gigaflops, seeds=tuple(int(seed) for seed in seeds.split(",")))
     if stage == "train":
-        train_all(run, folder, only.split(","), [int(seed) for seed in seeds.split(",")], minutes)
+        train_all(run, folder, only.split(","), list(run.seeds), minutes)
     print(table(report(run, folder, docs)))
 
 
 def train_all(run: FusionRun, folder: Path, names: list[str], seeds: list[int], minutes: float | None) -> bool:
-    """Seed by seed, so that an early stop leaves a whole comparison of fewer seeds."""
+    """Seed by seed, so that an early stop leaves a whole comparison of fewer seeds.
+
+    Raises ConfigError for an arm that does not exist, or a folder that was begun with other settings.
+    """
+    if unknown := sorted(set(names) - set(ARMS)):
+        raise ConfigError(f"there is no arm {unknown[0]!r}; choose from {', '.join(ARMS)}")
+    same_run(run, folder, free=("seeds",))
     began, bundle = time.monotonic(), load_bundle(run.tower)
     for seed in seeds:
         for name in names:
@@ -256,6 +278,7 @@ if __name__ == "__main__":
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     parser.add_argument("--only", default=",".join(ARMS))
     parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--gigaflops", type=float, default=FusionRun.gigaflops, help="budget of each run")
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--threads", type=int, default=1)
     main(**vars(parser.parse_args()))

@@ -28,6 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recipes.same_run import same_run
 from showtell.core.checkpoint import fill_module, load_tensors, write_atomically
 from showtell.data.loader import Batches
 from showtell.data.order import Permutation
@@ -165,6 +166,7 @@ def flat(rgba: np.ndarray, colour: np.ndarray, margin: float = 0.08) -> Picture:
 
 def run_method(run: SelfRun, method: Method, folder: Path, seconds: float | None = None, **changes: Any) -> Outcome:
     """Train, or go on with, one method below `folder / method`. `changes` go to the loop."""
+    same_run(run, folder, free=("least", "workers", "watch_every"))
     torch.manual_seed(run.seed)
     return TRAINERS[method](run, folder / method, loop_config(run, method, seconds, **changes))
 
@@ -310,6 +312,7 @@ def towers(run: SelfRun, folder: Path) -> dict[str, tuple[VisionTransformer, int
 
 def report(run: SelfRun, folder: Path) -> dict[str, Any]:
     """Ask every tower about held-out pictures; written to `folder/report.json`."""
+    same_run(run, folder, free=("least", "workers", "watch_every"))
     pack, few = load_pack(), few_labels(run)
     taught, asked = pack.by_category("train"), pack.by_category("heldout", style_twins=False)
     full = [(cutout, label) for label, name in enumerate(run.classes) for cutout in taught[name]]

@@ -12,12 +12,13 @@ from recipes import fusion_comparison as comparison
 from recipes import pocket
 from recipes.fusion_arms import make_arm, tower_flops
 from recipes.fusion_pictures import SKILLS, pictures
+from showtell.core.errors import ConfigError
 from showtell.engine.profile import cost_of
 from showtell.fusion.prefix_vlm import PrefixVLM
 from showtell.instruct.bundle import assemble, load_bundle, save_bundle
 
 TINY = comparison.FusionRun(
-    seeds=(1, 2), gigaflops=1.2, pictures=6, held_out=4, length=150, batch=3, dim=16, depth=2, heads=2, latents=4
+    seeds=(1, 2), gigaflops=0.7, pictures=6, held_out=4, length=150, batch=3, dim=16, depth=2, heads=2, latents=4
 )
 
 
@@ -50,6 +51,16 @@ def test_every_arm_runs_and_the_report_holds_them_all(run: comparison.FusionRun,
     assert json.loads((tmp_path / "docs" / "fusion-comparison.json").read_text()) == json.loads(json.dumps(result))
     assert (tmp_path / "docs" / "images" / "fusion-comparison.png").stat().st_size > 10_000
     assert comparison.table(result).count("\n") == len(comparison.ARMS) + 1
+
+
+def test_what_cannot_be_compared_is_refused(run: comparison.FusionRun, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no arm 'telepathy'; choose from blind, late"):
+        comparison.train_all(run, tmp_path, ["linear", "telepathy"], [1], None)
+    with pytest.raises(ConfigError, match="no run is finished here"):
+        comparison.report(run, tmp_path / "empty", tmp_path)
+    assert not comparison.train_all(run, tmp_path, ["linear"], [1], minutes=0.0), "no time is no run"
+    with pytest.raises(ConfigError, match="begun with gigaflops = 0.7 and is now asked to go on with 9"):
+        comparison.train_all(replace(run, gigaflops=9.0), tmp_path, ["linear"], [1], None)
 
 
 def test_a_paused_run_ends_as_the_one_that_was_not(run: comparison.FusionRun, tmp_path: Path) -> None:
@@ -111,7 +122,7 @@ def test_what_an_arm_sees_decides_what_it_says(run: comparison.FusionRun, tmp_pa
 def test_it_learns(run: comparison.FusionRun, tmp_path: Path) -> None:
     """A few pictures by heart, in seconds."""
     bundle = load_bundle(run.tower)
-    longer = replace(run, gigaflops=8.0, dim=32, lr=8e-3)
+    longer = replace(run, gigaflops=6.0, dim=32, lr=8e-3)
     assert comparison.run_arm(longer, bundle, "linear", 1, tmp_path, log_every=5)
     lines = [json.loads(line) for line in (tmp_path / "linear-1" / "log.jsonl").open()]
     losses = [line["loss_mean"] for line in lines if line["event"] == "step"]

@@ -75,7 +75,7 @@ def test_a_cut_out_stands_on_its_ground() -> None:
 
 @pytest.mark.parametrize("method", ["mae", "labels"])
 def test_it_learns(method: recipe.Method, tmp_path: Path) -> None:
-    run = replace(TINY, steps=(60, 60, 60), batch=16, lr=4e-3, watch_every=30)
+    run = replace(TINY, steps=(40, 40, 40), batch=12, lr=5e-3, watch_every=20)
     recipe.run_method(run, method, tmp_path, log_every=10)
     lines = [json.loads(line) for line in (tmp_path / method / "log.jsonl").open()]
     losses = [line["loss_mean"] for line in lines if line["event"] == "step"]

@@ -190,7 +190,7 @@ def test_a_collapsing_run_is_stopped_by_name(tmp_path: Path) -> None:
 
 def test_it_learns_what_crops_share(tmp_path: Path) -> None:
     """Without a label, answers about two crops of one picture come to agree, and not because all answers are alike."""
-    model, data = make_model(replace(DISTILL, steps=40, momentum=0.9)), MultiCrop(blob, CROPS, seed=3)
+    model, data = make_model(replace(DISTILL, steps=30, momentum=0.9)), MultiCrop(blob, CROPS, seed=3)
     losses: list[float] = []
 
     def follow(step: int, metrics: Mapping[str, float]) -> None:
@@ -198,7 +198,7 @@ def test_it_learns_what_crops_share(tmp_path: Path) -> None:
         losses.append(metrics["dino"])
 
     train(
-        LoopConfig(max_steps=40, log_every=40),
+        LoopConfig(max_steps=30, log_every=30),
         model=model,
         step=DistillStep(),
         batches=Batches(data.make, data.collate, batch_size=10),
