@@ -14,6 +14,7 @@ from showtell.contrastive.space import modality_gap
 from showtell.studio.demos.bag import all_swaps
 from showtell.studio.demos.ceiling import State as CeilingState
 from showtell.studio.demos.ceiling import estimate
+from showtell.studio.demos.classifier import everything, written
 from showtell.studio.demos.cones import made
 from showtell.studio.series.tools import Tools
 from showtell.vision.costs import block_cost, embedding_cost
@@ -52,6 +53,7 @@ def contrastive_numbers(tools: Tools) -> dict[str, Callable[[], str]]:
         "duets.tau": lambda: f"{1 / float(tools.duets('plain').similarity.scale.exp()):.3f}",
         "duets.named": lambda: f"{100 * tools.remember('named', lambda: named(tools, False)):.0f}",
         "duets.unseen": lambda: f"{100 * tools.remember('unseen', lambda: named(tools, True)):.0f}",
+        "duets.negation": lambda: f"{100 * denied(tools):.0f}",
         "gap.untrained": lambda: f"{gap('untrained', tools):.2f}",
         "gap.trained": lambda: f"{gap('plain', tools):.2f}",
         "cone.pictures": lambda: f"{cone(0, tools):.2f}",
@@ -103,6 +105,14 @@ def name_all(tools: Tools, held_out: bool, pictures: int = 240) -> float:
     names = [f"a {color} {shape}" for color in COLORS for shape in SHAPES]
     best = (see(model, duets) @ read(model, names).T).argmax(dim=1).tolist()
     return sum(names[k] == plain(duet) for k, duet in zip(best, duets, strict=True)) / pictures
+
+
+def denied(tools: Tools) -> float:
+    """How often "circle and no star" and "star and no circle" are told apart, on the pictures of Figure 3.4."""
+    words = written(("circle and no star", "star and no circle"), ("a {}",), tools)
+    images = [see(tools.duets("plain"), everything(shape)) for shape in ("circle", "star")]
+    right = [words.probabilities(rows).argmax(dim=1) == k for k, rows in enumerate(images)]
+    return float(torch.cat(right).double().mean())
 
 
 def gap(name: str, tools: Tools) -> float:
