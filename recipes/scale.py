@@ -254,7 +254,7 @@ def main(json: bool = False) -> None:
     torch.set_num_threads(1)
     figures = simulate()
     if json:
-        sys.stdout.write(dumps(figures) + "\n")
+        sys.stdout.write(dumps(figures, Machine()) + "\n")
         return
     for about, numbers in figures.items():
         sys.stdout.write(f"{about}\n")
@@ -262,8 +262,8 @@ def main(json: bool = False) -> None:
             sys.stdout.write(f"    {name:<48} {value:>14,.4g}\n")
 
 
-def dumps(figures: dict[str, dict[str, float]]) -> str:
-    return json.dumps({"assumed": asdict(Machine()), "figures": figures})
+def dumps(figures: dict[str, dict[str, float]], machine: Machine) -> str:
+    return json.dumps({"assumed": asdict(machine), "figures": figures})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -73,7 +73,7 @@ class Estimate:
     """A stage.
 
     steps, batch_size: as configured.
-    seconds: of the whole stage on this machine, gates included.
+    seconds: of the whole stage on this machine, gates and checkpoints included.
     seconds_per_step, wait_share: of the rehearsal; the share of time spent waiting for data.
     tokens: trained on in the whole stage.
     flops: of one step over all ranks, by part.
@@ -138,20 +138,24 @@ def rehearse(
     gates: Sequence[Gate] = (),
     steps: int = 6,
     warmup: int = 2,
+    clock: Callable[[], float] = time.perf_counter,
     **_: Any,
 ) -> Estimate:
-    """Estimate a call of `train` with the same arguments by making a few of its steps; the model moves by as many."""
+    """Estimate a call of `train` with the same arguments by making a few of its steps; the model moves by as many.
+
+    clock: what seconds are read from; `time.process_time` is steadier where a processor has other work too.
+    """
     _wake_up(device_of(model))
     base = resident_memory()
     with batches.start(0, 0, 1) as stream:
         micro = to_device(next(stream), device_of(model))
     cost = cost_of(model, step, micro, precision=config.precision)
-    gate_seconds = sum(_seconds_of(gate, model) * (1 + config.max_steps // gate.every) for gate in gates)
+    gate_seconds = sum(_seconds_of(gate, model, clock) * (1 + config.max_steps // gate.every) for gate in gates)
     stamps: list[float] = []
     weights: list[float] = []
 
     def on_step(number: int, metrics: Mapping[str, float]) -> None:
-        stamps.append(time.perf_counter())
+        stamps.append(clock())
         weights.append(metrics["weight"])
 
     short = replace(
@@ -173,8 +177,10 @@ def rehearse(
             folder=scratch,
             on_step=on_step,
         )
+        save_seconds = clock() - stamps[-1]  # of the checkpoint at the end, and of the result
         waits = _waits(Path(scratch) / "log.jsonl")[warmup:]
     per_step = statistics.fmean([b - a for a, b in pairwise(stamps)][max(0, warmup - 1) :] or [0.0])
+    seconds = config.max_steps * per_step + gate_seconds
     memory = memory_of(
         model,
         optimizer,
@@ -188,7 +194,7 @@ def rehearse(
         name=Path(folder).name,
         steps=config.max_steps,
         batch_size=batches.batch_size,
-        seconds=config.max_steps * per_step + gate_seconds,
+        seconds=seconds + save_seconds * _saves(config, seconds),
         seconds_per_step=per_step,
         wait_share=statistics.fmean(waits) / 100 if waits else 0.0,
         tokens=config.max_steps * statistics.fmean(weights),
@@ -213,13 +219,19 @@ def planned(config: LoopConfig, **arguments: Any) -> tuple[Estimate, Outcome]:
     return rehearse(config, **arguments), Outcome(config.max_steps, "finished")
 
 
-def _seconds_of(gate: Gate, model: nn.Module) -> float:
-    began = time.perf_counter()
+def _saves(config: LoopConfig, seconds: float) -> float:
+    """Checkpoints that the stage waits for: those by time or by steps, whichever are more, and the one at its end."""
+    by_steps = 0 if config.save_every_steps is None else config.max_steps // config.save_every_steps
+    return 1.0 if config.save_in_background else max(1.0, by_steps, seconds // config.save_every_seconds)
+
+
+def _seconds_of(gate: Gate, model: nn.Module, clock: Callable[[], float]) -> float:
+    began = clock()
     model.eval()
     with torch.no_grad():
         gate.check(model)
     model.train()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def _waits(log: Path) -> list[float]:

@@ -147,8 +147,10 @@ class Flight:
         stacks.parent.mkdir(parents=True, exist_ok=True)
         with open(stacks, "w", encoding="utf-8") as file:
             faulthandler.dump_traceback(file, all_threads=True)
+        before = self.places()
         time.sleep(min(1.0, self.hang_seconds or 0.0))  # a rank that waits for another one stops a moment after it
-        said = [f"rank {rank} is {place.said()}" for rank, place in self.places().items()]
+        places = {rank: place if place.why != LOST else before[rank] for rank, place in self.places().items()}
+        said = [f"rank {rank} is {place.said()}" for rank, place in places.items()]
         return (
             f"step {self.step + 1} has not moved for {self.hang_seconds:g} s: {'; '.join(said)}. The stacks are in "
             f"{stacks}. Run the same command to resume from the last checkpoint"

@@ -22,4 +22,4 @@ def test_the_figures_of_a_small_run(monkeypatch: pytest.MonkeyPatch) -> None:
     # Weights, two moments and the average: sixteen bytes a parameter.
     assert restart["a checkpoint, GB"] == pytest.approx(16 * work["parameters, M"] / 1e3, rel=1e-3)
     assert 1 <= figures["balance"]["slowest rank, by cost"] < 1.1 < figures["balance"]["slowest rank, equal slices"]
-    assert json.loads(scale.dumps(figures))["assumed"]["accelerators"] == 8
+    assert json.loads(scale.dumps(figures, MACHINE))["assumed"]["accelerators"] == 8
