@@ -1,6 +1,6 @@
 """The small models of chapter 4, on the world of `worlds/board.py`, on one CPU core.
 
-    python -m recipes.board --stage see read connect gates resample early mid late   [--folder runs/board]
+    python -m recipes.board --stage see read connect gates resample early mid late score   [--folder F]
 
     see       tower alone          what covers each patch: colour, shape, place           it never reads a word
     read      decoder alone        descriptions of boards, questions and answers          it never sees a picture
@@ -8,11 +8,13 @@
     gates     gated looks          the frozen decoder looks aside at the frozen tower
     resample  resampler, matrix    16 latents in place of 36 patches, a random number of them kept in every step
     early, mid, late               three ways to let a question and a picture meet, trained alike
+    score                          right answers on held-out boards, for the figures
 
 Only the parts that a stage names are trained. Files go to `showtell/studio/models/`; what came out is in `docs/LOG.md`.
 """
 
 import argparse
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,8 @@ from showtell.engine.optim import OptimizerConfig, make_optimizer
 from showtell.engine.schedule import Cosine
 from showtell.engine.step import Loss
 from showtell.studio import board_models as models
+from showtell.studio.board_scores import RECORD
+from showtell.studio.demos import latents, meeting
 from showtell.text.decoder import Decoder
 from showtell.vision.vit import VisionTransformer
 from showtell.worlds import board
@@ -214,7 +218,7 @@ def fusing(kind: str) -> Stage:
     )
 
 
-FUSE = 700
+FUSE = 350
 STAGES: dict[str, Stage] = {
     "see": Stage(
         build=Seeing,
@@ -250,7 +254,7 @@ STAGES: dict[str, Stage] = {
         build=lambda: models.joined(models.ResamplerBridge()),
         step=resample_step,
         make=lambda i: picture_sample(11, i, 24),
-        steps=900,
+        steps=500,
         kept=lambda model: model.connector,
     ),
     **{kind: fusing(kind) for kind in models.FUSIONS},
@@ -282,9 +286,18 @@ def run(name: str, folder: Path) -> dict[str, Tensor]:
     return films or module_tensors(stage.kept(model))
 
 
+def score(questions: int = 200) -> None:
+    """Count right answers on held-out boards, for the figures."""
+    counted = {"questions": questions, "latents": latents.scores(questions), "meeting": meeting.scores(questions)}
+    RECORD.write_text(json.dumps(counted, indent=1) + "\n", encoding="utf-8")
+
+
 def main(folder: Path, stages: Sequence[str]) -> None:
     torch.set_num_threads(1)
     for name in stages:
+        if name == "score":
+            score()
+            continue
         tensors = {key: tensor.half() for key, tensor in run(name, folder).items()}
         save_tensors(tensors, models.FOLDER / f"board-{name}.safetensors")
 
@@ -292,6 +305,6 @@ def main(folder: Path, stages: Sequence[str]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("runs/board"))
-    parser.add_argument("--stage", nargs="+", default=list(STAGES), choices=list(STAGES))
+    parser.add_argument("--stage", nargs="+", default=[*STAGES, "score"], choices=[*STAGES, "score"])
     chosen = parser.parse_args()
     main(chosen.folder, chosen.stage)

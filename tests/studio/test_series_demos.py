@@ -73,7 +73,7 @@ def test_pointing_sets_a_field_that_exists_and_stays_inside_it(demo: Demo[Any]) 
             assert widget["field"] in names
             bound = bounds_of(demo.state_type)[widget["field"]]
             cells = places_of(widget)
-            if widget["kind"] != "ribbon" and widget.get("gesture") not in ("swap", "turn"):
+            if widget["kind"] != "ribbon" and widget.get("gesture") not in ("swap", "turn", "paint"):
                 bound.read(str(cells - 1))
             assert widget["selected"] is None or 0 <= widget["selected"] < cells
 
@@ -82,7 +82,7 @@ def places_of(widget: dict[str, Any]) -> int:
     """How many things of a widget can be pointed at."""
     if widget["kind"] == "raster":
         return int(widget["grid"][0] * widget["grid"][1])
-    return len(widget[{"wall": "maps", "ribbon": "tokens", "points": "places"}[widget["kind"]]])
+    return len(widget[{"wall": "maps", "ribbon": "tokens", "points": "places", "heat": "colors"}[widget["kind"]]])
 
 
 @EACH

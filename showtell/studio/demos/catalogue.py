@@ -8,9 +8,15 @@ from showtell.studio.demos.bag import Bag
 from showtell.studio.demos.ceiling import Ceiling
 from showtell.studio.demos.classifier import Classifier
 from showtell.studio.demos.cones import Cones
+from showtell.studio.demos.dialect import Dialect
+from showtell.studio.demos.follow import Follow
+from showtell.studio.demos.gates import Gates
 from showtell.studio.demos.gym import Gym
 from showtell.studio.demos.kernel import Kernel
+from showtell.studio.demos.labels import Labels
+from showtell.studio.demos.latents import Latents
 from showtell.studio.demos.light import Light
+from showtell.studio.demos.meeting import Meeting
 from showtell.studio.demos.neuron import Neuron
 from showtell.studio.demos.phase import Phase
 from showtell.studio.demos.resolution import Resolution
@@ -27,6 +33,7 @@ DEMOS: tuple[Demo[Any], ...] = (
     Kernel(),
     Neuron(),
     Phase(),
+    Labels(),
     Survives(),
     Shuffle(),
     Atlas(),
@@ -39,5 +46,10 @@ DEMOS: tuple[Demo[Any], ...] = (
     Cones(),
     Bag(),
     Sequence(),
+    Dialect(),
+    Gates(),
+    Latents(),
+    Meeting(),
+    Follow(),
 )
 BY_NAME: dict[str, Demo[Any]] = {demo.name: demo for demo in DEMOS}

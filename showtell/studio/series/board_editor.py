@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from showtell.studio.series.bounds import Bound, bounded
+from showtell.studio.series.bounds import Bound
 from showtell.studio.series.grid_bounds import Cell
 from showtell.studio.series.scene import Raster, Size, Wall
 from showtell.worlds import board
@@ -47,12 +47,10 @@ class Cells(Bound):
         return (5, *board.EMPTY[1:]), (0, 1, 2, 3, 4, 0, 0, 0, 0), (7, 0, 0, 0, 7, 0, 0, 0, 10)
 
 
-def cells(default: board.Board) -> Any:
-    return bounded(default, Cells(label="The board"))
-
-
-def brush(default: int = board.item("yellow", "star") - 1) -> Any:
-    return bounded(default, Cell(label="Thing in hand", count=THINGS))
+BOARD = Cells(label="The board")
+BRUSH = Cell(label="Thing in hand", count=THINGS)
+HAND = board.item("yellow", "star") - 1
+"""What the reader holds at first."""
 
 
 def picture(seen: board.Board) -> UInt8[np.ndarray, "side side 3"]:

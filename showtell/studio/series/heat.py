@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 
 from showtell.studio.series.scene import Size, significant
 
-UNITS: dict[str, int] = {"s": 150, "q": 230, "m": 310, "l": 400, "full": 960}
+UNITS: dict[str, int] = {"s": 150, "q": 230, "m": 310, "l": 400, "t": 400, "w": 560, "full": 960}
 """Width of the drawing, by how much room it takes; one unit is about one pixel on a desk."""
 LETTER, LINE, DARK = 6.7, 22, 140  # units a letter; least height of a cell; brightness below which ink is white
 
@@ -28,7 +28,8 @@ class Heat:
     """A coloured table.
 
     rgb: colour of each cell.
-    rows, cols: their names; empty strings draw no names.
+    rows, cols: their names.
+    names: whether those are drawn; without, they are only read out.
     values: a number a cell, under the pointer and in the table for screen readers.
     texts: what is printed in each cell.
     field, selected: the field of the state that choosing a cell sets, and the chosen cell.
@@ -46,6 +47,7 @@ class Heat:
     note: str = ""
     size: Size = "m"
     square: bool = False
+    names: bool = True
 
     def to_json(self) -> dict[str, Any]:
         count, across = self.rgb.shape[:2]
@@ -63,7 +65,8 @@ class Heat:
             "selected": self.selected,
             "note": self.note,
             "size": self.size,
-            **measures(self.rows, self.cols, count, across, self.size, self.square),
+            "named": self.names,
+            **measures(*((self.rows, self.cols) if self.names else ((), ())), count, across, self.size, self.square),
         }
 
 
@@ -92,11 +95,12 @@ def heat_poster(widget: dict[str, Any]) -> str:
     """The table as SVG alone."""
     wide, high = widget["cell"]
     left, top, across = widget["left"], widget["top"], len(widget["colors"]) // max(len(widget["rows"]), 1)
+    rows, cols = (widget["rows"], widget["cols"]) if widget["named"] else ((), ())
     drawn = [
         f'<text x="{left - 6}" y="{top + (i + 0.5) * high + 4:.2f}" text-anchor="end">{escape(name)}</text>'
-        for i, name in enumerate(widget["rows"])
+        for i, name in enumerate(rows)
     ]
-    drawn += [_column(name, left + (i + 0.5) * wide, top, widget["turned"]) for i, name in enumerate(widget["cols"])]
+    drawn += [_column(name, left + (i + 0.5) * wide, top, widget["turned"]) for i, name in enumerate(cols)]
     for number, color in enumerate(widget["colors"]):
         x, y = left + number % across * wide, top + number // across * high
         drawn.append(f'<rect x="{x:.2f}" y="{y:.2f}" width="{wide - 1:.2f}" height="{high - 1:.2f}" fill="{color}"/>')

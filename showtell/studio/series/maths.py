@@ -18,7 +18,7 @@ SYMBOLS = {
     "cdot": "·", "times": "×", "le": "≤", "ge": "≥", "ne": "≠", "in": "∈", "to": "→", "approx": "≈", "top": "⊤",
     "infty": "∞", "sum": "∑", "prod": "∏", "int": "∫", "partial": "∂", "ldots": "…", "cdots": "⋯", "mid": "|",
     "odot": "⊙", "circ": "∘", "propto": "∝", "Vert": "‖", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉",
-    "iff": "⟺", "Rightarrow": "⇒", "mapsto": "↦", "pm": "±", "ast": "∗", "forall": "∀", "dots": "…",
+    "ell": "ℓ", "iff": "⟺", "Rightarrow": "⇒", "mapsto": "↦", "pm": "±", "ast": "∗", "forall": "∀", "dots": "…",
 }  # fmt: skip
 NAMED = {"log", "exp", "sin", "cos", "max", "min", "softmax", "rank", "det"}
 ACCENTS = {"hat": "^", "bar": "¯", "tilde": "~"}

@@ -7,6 +7,7 @@ import torch
 from showtell.images.colour import to_linear, to_stored
 from showtell.studio.demos.sequence import decoder, key_value_bytes
 from showtell.studio.series.numbers_contrastive import contrastive_numbers
+from showtell.studio.series.numbers_fusion import fusion_numbers
 from showtell.studio.series.tools import Tools, Unavailable
 from showtell.vision.costs import block_cost, embedding_cost
 
@@ -52,6 +53,7 @@ def numbers(tools: Tools) -> dict[str, Number]:
         "vitb.share.16.896": share(16, 896),
     }
     named |= contrastive_numbers(tools)
+    named |= fusion_numbers()
     return {name: _or_dash(number) for name, number in named.items()}
 
 

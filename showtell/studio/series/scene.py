@@ -162,7 +162,10 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Lines:
-    """Curves over shared xs; `at` marks the x of the present state, `mark` one more x, which `mark_name` explains."""
+    """Curves over shared xs; `at` marks the x of the present state, `mark` one more x, which `mark_name` explains.
+
+    `ticks` are names of the xs, in place of their numbers.
+    """
 
     title: str
     xs: Sequence[float]
@@ -174,6 +177,7 @@ class Lines:
     mark_name: str = ""
     low: float | None = None
     high: float | None = None
+    ticks: Sequence[str] = ()
     size: Size = "m"
 
     def to_json(self) -> dict[str, Any]:
@@ -195,6 +199,7 @@ class Lines:
             "mark_name": self.mark_name,
             "low": significant(low),
             "high": significant(high if high > low else low + 1.0),
+            "ticks": list(self.ticks),
             "size": self.size,
         }
 

@@ -46,8 +46,9 @@ export class Heat {
     this.svg.setAttribute("role", data.field ? "application" : "img");
     this.svg.setAttribute("aria-label", `${data.title}.${data.field ? " Arrow keys choose a cell." : ""}`);
     if (data.field) this.svg.setAttribute("tabindex", "0");
-    const parts = rows.map((/** @type {string} */ name, /** @type {number} */ i) => words(name, { x: left - 6, y: top + (i + 0.5) * high + 4, "text-anchor": "end" }));
-    cols.forEach((/** @type {string} */ name, /** @type {number} */ i) => {
+    const named = (/** @type {string[]} */ all) => (data.named ? all : []);
+    const parts = named(rows).map((/** @type {string} */ name, /** @type {number} */ i) => words(name, { x: left - 6, y: top + (i + 0.5) * high + 4, "text-anchor": "end" }));
+    named(cols).forEach((/** @type {string} */ name, /** @type {number} */ i) => {
       const x = left + (i + 0.5) * wide;
       parts.push(words(name, turned ? { transform: `translate(${x + 4} ${top - 6}) rotate(-90)` } : { x, y: top - 6, "text-anchor": "middle" }));
     });

@@ -32,7 +32,7 @@ export class Lines {
     const parts = [
       shape("line", { class: "axis", x1: LEFT, x2: WIDE - 8, y1: foot, y2: foot }),
       ...this.ticks(low, high).map((y) => text(LEFT - 6, this.y(y) + 4, said(y), "end")),
-      ...xs.filter((/** @type {number} */ _, /** @type {number} */ i) => i % Math.ceil(xs.length / 7) === 0).map((/** @type {number} */ x) => text(this.x(x), foot + 16, said(x), "middle")),
+      ...xs.flatMap((/** @type {number} */ x, /** @type {number} */ i) => (i % Math.ceil(xs.length / 7) === 0 ? [text(this.x(x), foot + 16, this.name(i), "middle")] : [])),
       text(WIDE - 8, HIGH - 3, data.x_name, "end"),
       text(LEFT + 4, 9, data.y_name, "start"),
     ];
@@ -50,6 +50,11 @@ export class Lines {
     this.keys.replaceChildren(...data.lines.map((/** @type {any} */ line) => element("li", { class: `${line.concept}${line.dashed ? " dashed" : ""}` }, line.name)));
     this.read(this.home());
     this.fillTwin();
+  }
+
+  /** @param {number} index what an x is called */
+  name(index) {
+    return this.data.ticks[index] ?? said(this.data.xs[index]);
   }
 
   home() {
@@ -96,14 +101,14 @@ export class Lines {
     const { xs, lines, x_name } = this.data;
     this.cursor?.setAttribute("x1", String(this.x(xs[index])));
     this.cursor?.setAttribute("x2", String(this.x(xs[index])));
-    this.reading.textContent = `${x_name} ${said(xs[index])}: ${lines.map((/** @type {any} */ line) => `${line.name} ${said(line.ys[index])}`).join(", ")}`;
+    this.reading.textContent = `${x_name} ${this.name(index)}: ${lines.map((/** @type {any} */ line) => `${line.name} ${said(line.ys[index])}`).join(", ")}`;
   }
 
   fillTwin() {
     if (!(/** @type {HTMLDetailsElement} */ (this.twin).open)) return;
     const { xs, lines, x_name, title } = this.data;
     const head = element("tr", {}, element("th", { scope: "col" }, x_name), ...lines.map((/** @type {any} */ line) => element("th", { scope: "col" }, line.name)));
-    const rows = xs.map((/** @type {number} */ x, /** @type {number} */ i) => element("tr", {}, element("th", { scope: "row" }, said(x)), ...lines.map((/** @type {any} */ line) => element("td", {}, said(line.ys[i])))));
+    const rows = xs.map((/** @type {number} */ x, /** @type {number} */ i) => element("tr", {}, element("th", { scope: "row" }, this.name(i)), ...lines.map((/** @type {any} */ line) => element("td", {}, said(line.ys[i])))));
     this.twin.querySelector("div")?.remove();
     this.twin.append(element("div", { class: "numbers", tabindex: 0, role: "group", "aria-label": `${title}, as a table` }, element("table", {}, element("caption", {}, title), head, ...rows)));
   }

@@ -31,7 +31,7 @@ export class Wall {
     }
     this.buttons.forEach((button, index) => {
       paint(/** @type {HTMLCanvasElement} */ (button.firstChild), data.maps[index], data.width, data.height);
-      button.setAttribute("aria-pressed", String(index === data.selected));
+      if (data.field) button.setAttribute("aria-pressed", String(index === data.selected));
       button.setAttribute("aria-label", `${data.names[index]}, ${data.value_name} ${said(data.values[index])}`);
       button.tabIndex = index === data.selected ? 0 : -1;
     });
@@ -41,7 +41,7 @@ export class Wall {
   /** @param {number} index */
   button(index) {
     const button = /** @type {HTMLButtonElement} */ (element("button", { type: "button" }, element("canvas", { class: "sharp", "aria-hidden": "true" })));
-    button.addEventListener("click", () => this.set(this.data.field, String(index)));
+    button.addEventListener("click", () => this.data.field && this.set(this.data.field, String(index)));
     button.addEventListener("pointerenter", () => this.read(index));
     button.addEventListener("pointerleave", () => this.read(this.data.selected));
     return button;
@@ -55,7 +55,8 @@ export class Wall {
     event.preventDefault();
     this.buttons[next].tabIndex = 0;
     this.buttons[next].focus();
-    this.set(this.data.field, String(next));
+    this.read(next);
+    if (this.data.field) this.set(this.data.field, String(next));
   }
 
   /** @param {number} index */
