@@ -34,7 +34,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recipes.dual_encoder_data import Prepared, prepare
-from recipes.dual_encoder_scores import heldout_logits, score_pair
+from recipes.dual_encoder_scores import heldout_logits, score_pair, score_styles
 from recipes.pairs import held_categories
 from recipes.phrases import LANGUAGES
 from showtell.contrastive.locked import FeatureBatch, LockedPair, fit_projection, locked_step

@@ -273,6 +273,8 @@ def draw_mistakes(path: Path, verdicts: Sequence[Verdict], model: str) -> None:
 
 def show(verdicts: Sequence[Verdict], found: dict[str, Any], bad: Sequence[dict[str, str]]) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
+    for overflow in ("fold", "fold", "ellipsis", "fold", "ellipsis"):
+        table.add_column(no_wrap=True, overflow=overflow)
     for one in verdicts[:40]:
         (label, probability), *rest = one.top
         mark = "" if one.truth is None else Text("✓", "green") if label == one.truth else Text(f"is {one.truth}", "red")

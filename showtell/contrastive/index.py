@@ -26,6 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from showtell.contrastive.neighbours import Graph, graph_for, nearest
 from showtell.core.checkpoint import load_tensors, save_tensors, write_atomically
 from showtell.core.errors import DataError, ImageError
 from showtell.images.decode import Picture, decode
@@ -102,6 +103,8 @@ class PictureIndex:
         self.place = Path(place) if place is not None else self.folder / ".showtell-index"
         self.entries: dict[str, Entry] = {}
         self._parts: list[Tensor] = []
+        self._files: dict[int, list[str]] | None = None
+        self._graph: Graph | None = None
         self._read()
 
     def __len__(self) -> int:
@@ -135,6 +138,7 @@ class PictureIndex:
             del self.entries[path]
         rows = {entry.sha256: entry.row for entry in self.entries.values()}
         self._write_entries()
+        self._files = self._graph = None
         waiting: list[Picture] = []
         counts, bad = {"embedded": 0, "reused": 0}, []
         for done, path in enumerate(paths, start=1):
@@ -150,17 +154,36 @@ class PictureIndex:
         if waiting:
             self._embed(waiting)
         self._write_entries()
+        self._files = None
         write_atomically(self.place / "quarantine.jsonl", "".join(json.dumps(line) + "\n" for line in bad).encode())
         return Update(counts["embedded"], counts["reused"], len(removed), len(bad))
 
     def search(self, query: Float[Tensor, " dim"], most: int = 12) -> list[Hit]:
         """The files whose vectors lie nearest to a unit vector, best first; copies of a picture all appear."""
-        entries = list(self.entries.values())
-        if not entries:
-            return []
-        scores = (self.vectors @ query)[torch.tensor([entry.row for entry in entries])]
-        best = scores.topk(min(most, len(entries)))
-        return [Hit(entries[i].path, float(s)) for s, i in zip(best.values, best.indices.tolist(), strict=True)]
+        hits: list[Hit] = []
+        unused = self.rows - len(self.files)  # rows of pictures that are gone
+        for row in nearest(self.vectors, query, most + unused, self.graph).tolist():
+            score = float(self.vectors[row] @ query)
+            hits += [Hit(path, score) for path in self.files.get(row, ())]
+            if len(hits) >= most:
+                break
+        return hits[:most]
+
+    @property
+    def files(self) -> dict[int, list[str]]:
+        """Paths by row."""
+        if self._files is None:
+            self._files = {}
+            for entry in self.entries.values():
+                self._files.setdefault(entry.row, []).append(entry.path)
+        return self._files
+
+    @property
+    def graph(self) -> Graph | None:
+        """What large indexes are searched along."""
+        if self._graph is None:
+            self._graph = graph_for(self.vectors, self.place / "graph.usearch")
+        return self._graph
 
     def search_text(self, text: str, most: int = 12) -> list[Hit]:
         """The pictures that fit a description best. Raises DataError for an empty one."""

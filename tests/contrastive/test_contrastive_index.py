@@ -15,6 +15,7 @@ from torch import Tensor
 
 from showtell.contrastive import index as module
 from showtell.contrastive.index import PictureIndex
+from showtell.contrastive.neighbours import graph_for, nearest
 from showtell.core.errors import DataError
 from showtell.images.decode import Picture, decode
 
@@ -131,3 +132,29 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match="holds no pictures"):
         PictureIndex(tmp_path / "none", MeanColor()).update()
+
+
+def test_a_graph_finds_what_comparing_all_finds(tmp_path: Path) -> None:
+    """The best of the walk are compared exactly, so scores agree to the bit and nearly all of the best are there."""
+    vectors = F.normalize(torch.randn(1500, 24, generator=torch.Generator().manual_seed(0)), dim=1)
+    assert graph_for(vectors, tmp_path / "g") is None
+    first = graph_for(vectors[:1000], tmp_path / "g", above=500)
+    assert first is not None and len(first) == 1000
+    graph = graph_for(vectors, tmp_path / "g", above=500)  # read again, and only what is new is entered
+    assert graph is not None and len(graph) == 1500
+    shared = 0
+    for query in vectors[::100]:
+        exact, walked = nearest(vectors, query, 10), nearest(vectors, query, 10, graph)
+        assert exact[0] == walked[0] and len(walked) == 10
+        shared += len(set(exact.tolist()) & set(walked.tolist()))
+    assert shared >= 0.9 * 10 * len(vectors[::100])
+
+
+def test_rows_of_pictures_that_are_gone_are_passed_over(folder: Path) -> None:
+    index = PictureIndex(folder, MeanColor())
+    index.update()
+    (folder / "red.png").unlink()
+    (folder / "deep" / "red.jpg").unlink()
+    index.update()
+    assert {hit.path for hit in index.search_text("red", 1)} <= {"white.png", "deep/white.jpg"}
+    assert len(index.search_text("red", 99)) == 6
