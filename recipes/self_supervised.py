@@ -13,6 +13,11 @@ All see the pictures of the training side, each on a flat ground of a random col
 report asks k-NN and a linear probe, taught by all or by `few` labels a category, to name *held-out* pictures (another
 drawing or photograph of the category; near twins are never on both sides), with Wilson intervals, against a tower that
 was never trained and against bare pixels. A run that is not finished is reported at the step it has reached.
+
+Cost, in seconds of one core of an AMD EPYC with bf16: a step of 32 pictures takes 0.6 and 0.2 for its crops (dino),
+0.12 and its views (mae), so the defaults are about 27 and 8 minutes of an idle core. The bar, measured: an untrained
+tower names 6.1 % (4–9) of the 329 held-out pictures of 129 categories by k-NN and 17.6 % (14–22) by a linear probe,
+bare pixels 21.6 % (17–26) and 19.1 % (15–24).
 """
 
 import argparse
@@ -77,7 +82,7 @@ class SelfRun:
     depth: int = 4
     heads: int = 2
     registers: int = 4
-    steps: tuple[int, int, int] = (1200, 2500, 600)  # dino, mae, labels
+    steps: tuple[int, int, int] = (2000, 3000, 600)  # dino, mae, labels
     batch: int = 32
     lr: float = 1e-3
     warmup: int = 100
