@@ -158,8 +158,12 @@ def agreement(state: State, best: Tensor, images: Tensor, tools: Tools) -> list[
 def everything(shape: str) -> list[Duet]:
     """The shape in all hues, row by row in growing sizes, in the middle of a plain ground."""
     sizes = torch.linspace(SMALL, LARGE, SIZES).tolist()
-    inks = [tuple(255 * part for part in colorsys.hsv_to_rgb(hue / HUES, 0.85, 0.85)) for hue in range(HUES)]
-    things = [Thing(color="red", shape=shape, x=0.5, y=0.5, size=size, rgb=ink) for size in sizes for ink in inks]
+    inks = [colorsys.hsv_to_rgb(hue / HUES, 0.85, 0.85) for hue in range(HUES)]
+    things = [
+        Thing(color="red", shape=shape, x=0.5, y=0.5, size=size, rgb=(255 * r, 255 * g, 255 * b))
+        for size in sizes
+        for r, g, b in inks
+    ]
     return [Duet(things=(thing,)) for thing in things]
 
 

@@ -170,7 +170,8 @@ def descent(points: Tensor, tau: float) -> list[Tensor]:
             path.append(points)
         leaf = points.clone().requires_grad_()
         with torch.enable_grad():
-            info_nce(*F.normalize(leaf, dim=2), torch.tensor(1 / tau)).backward()
+            images, texts = F.normalize(leaf, dim=2)
+            info_nce(images, texts, torch.tensor(1 / tau)).backward()
         assert leaf.grad is not None
         velocity = MOMENTUM * velocity - leaf.grad
         points = F.normalize(points + RATE * tau * velocity, dim=2)
@@ -195,7 +196,7 @@ def cloud(duets: list[Duet], images: Tensor, texts: Tensor, gap: Tensor, state: 
         title="The common space, along the gap",
         places=[(x, y) for x, y in places.tolist()],
         names=[f"picture of {name}" for name in names] + [f"“{name}”" for name in names],
-        concepts=["image"] * PAIRS + ["text"] * PAIRS,
+        concepts=["image" if i < PAIRS else "text" for i in range(2 * PAIRS)],
         links=[(pair, PAIRS + pair)],
         reach=1.05 * far,
         field="pair",

@@ -169,7 +169,7 @@ def concept_of(j: int, anchor: int) -> Concept:
 def circle(start: Tensor, now: Tensor, push: Tensor, state: State) -> Points:
     """Ringed starting places, on which the reader pulls, and filled points: where the steps have brought them."""
     letters = [chr(65 + i) for i in range(PAIRS)] + [str(i + 1) for i in range(PAIRS)]
-    concepts: list[Concept] = ["image"] * PAIRS + ["text"] * PAIRS
+    concepts: list[Concept] = ["image" if i < PAIRS else "text" for i in range(2 * PAIRS)]
     kinds = ["picture"] * PAIRS + ["caption"] * PAIRS
     places = [*(1.17 * start).tolist(), *now.tolist()]
     longest = float(push.norm(dim=1).max())

@@ -91,7 +91,8 @@ def equal(pairs: int = 1000) -> tuple[float, float, float]:
     ten, zero = torch.tensor(10.0, dtype=torch.float64), torch.tensor(0.0, dtype=torch.float64)
     apart = torch.zeros(pairs, 2, dtype=torch.float64)
     softmax = float(info_nce(one, one, ten)) / pairs
-    return softmax, *(float(sigmoid_loss(apart, apart, ten, bias)) / pairs for bias in (zero, -ten))
+    unbiased, biased = (float(sigmoid_loss(apart, apart, ten, bias)) / pairs for bias in (zero, -ten))
+    return softmax, unbiased, biased
 
 
 def named(tools: Tools, held_out: bool) -> float:
