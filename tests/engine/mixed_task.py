@@ -1,6 +1,7 @@
 """A task for tests of many ranks: some samples have pictures, whole micro-batches of a rank have none."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,7 +84,13 @@ def loss_of(model: nn.Module) -> dict[str, float]:
 
 
 def run(
-    folder: Path, *, sharding: Sharding | None = None, skips: bool = False, algorithm: str = "adamw", **config: object
+    folder: Path,
+    *,
+    sharding: Sharding | None = None,
+    skips: bool = False,
+    algorithm: str = "adamw",
+    on_step: Any = None,
+    **config: object,
 ) -> Outcome:
     """Train it; with gates, an evaluation and an average, so that all of them meet cut parameters."""
     model: nn.Module = Mixed()
@@ -98,6 +105,7 @@ def run(
         optimizer=make_optimizer(model, OptimizerConfig(lr=0.05, algorithm=algorithm)),  # type: ignore[arg-type]
         schedule=Constant(),
         folder=folder,
+        on_step=on_step,
         gates=[Gate(check=loss_of, every=2, name="plain"), Gate(check=loss_of, every=3, name="average", averaged=True)],
         evaluation=Evaluation(check=loss_of, score="loss", every=2, patience=9),
     )

@@ -12,6 +12,12 @@ from showtell.core.checkpoint import load_tensors
 from showtell.core.errors import CheckpointError, ConfigError
 from showtell.engine.sharding import Sharding, shard
 from showtell.engine.state import checkpoints
+from showtell.fusion.connectors import ConnectorConfig
+from showtell.fusion.prefix_vlm import PrefixVLM, PrefixVLMConfig
+from showtell.instruct.packing import PackedBatch
+from showtell.instruct.step import SupervisedStep
+from showtell.text.decoder import DecoderConfig
+from showtell.vision.vit import ViTConfig
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +101,22 @@ def test_one_process_is_not_cut():
     with pytest.raises(ConfigError, match="'tower' names no parameter"):
         shard(model, Sharding(replicated=("tower",)))
     assert STEPS % 2 == 0
+
+
+def test_a_batch_of_text_alone_passes_through_the_tower():
+    """No picture at all: the tower runs on nothing, its gradients are zero, and the words are learned from."""
+    vision = ViTConfig(image_size=(24, 24), patch_size=8, dim=20, depth=1, heads=5, mlp_dim=28, stem="conv")
+    decoder = DecoderConfig(vocab_size=50, dim=24, depth=1, heads=6, kv_heads=2, mlp_dim=36)
+    connector = ConnectorConfig(kind="mlp", hidden=18)
+    model = PrefixVLM(PrefixVLMConfig(vision=vision, connector=connector, decoder=decoder, image_token_id=3))
+    ids, zeros = torch.randint(5, 50, (2, 7)), torch.zeros(2, 7, dtype=torch.int64)
+    positions = torch.arange(7).expand(2, 7)
+    loss = SupervisedStep()(
+        model, PackedBatch(torch.zeros(0, 3, 24, 24), ids, ids.roll(-1, 1), positions, zeros, zeros)
+    )
+    loss.value.backward()
+    assert loss.weight == 14
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, f"a gather of {name} would have been skipped on the way back"
+        assert name.startswith("decoder.") or not parameter.grad.any()
+    assert model.decoder.embedding.weight.grad.any()

@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+import mixed_task
 import pytest
 import torch
 from engine_task import make_model, run
@@ -13,6 +14,7 @@ from two_ranks import launch
 from showtell.core.checkpoint import load_tensors
 from showtell.core.errors import ShowtellError
 from showtell.engine.flight import HUNG
+from showtell.engine.sharding import Sharding
 
 
 def task() -> torch.nn.Module:
@@ -79,3 +81,26 @@ def test_a_rank_that_hangs(tmp_path, alone):
         assert "in on_step" in (tmp_path / "stopped" / "hang-rank-1.txt").read_text()
     assert run(tmp_path, task(), max_steps=STEPS, save_every_steps=3).finished
     assert_goes_on(tmp_path, alone)
+
+
+def train_cut(rank: int, folder: Path) -> None:
+    def on_step(step: int, metrics: object) -> None:
+        if rank == 1 and step == 5:
+            die()
+
+    try:
+        mixed_task.run(folder, sharding=Sharding(), on_step=on_step, save_every_steps=2, save_in_background=True)
+    except ShowtellError as error:
+        (folder / f"said-{rank}").write_text(str(error))
+        os._exit(2)
+
+
+def test_a_rank_that_dies_with_its_part_of_the_weights(tmp_path):
+    """What it had is in the checkpoint; the rank that is left goes on by itself."""
+    assert launch(train_cut, tmp_path / "cut") == [2, -9]
+    assert "rank 1 died without a word at step 5, in the log with samples" in (tmp_path / "cut" / "said-0").read_text()
+    assert mixed_task.run(tmp_path / "cut").finished
+    assert mixed_task.run(tmp_path / "alone").finished
+    assert_goes_on(tmp_path / "cut", load_tensors(tmp_path / "alone" / "model.safetensors"))
+    resumed = [line for line in (tmp_path / "cut" / "log.jsonl").read_text().splitlines() if '"resume"' in line]
+    assert len(resumed) == 1 and '"step": 4' in resumed[0]
