@@ -107,11 +107,18 @@ def _answerer(name: str, codec: str | None) -> "Answerer":
         raise ConfigError(f"--codec {codec!r} is no known convention; choose from {', '.join(DIALECTS)}")
     if name.endswith(".jsonl"):
         return OfFile.read(Path(name))
+    from showtell.evaluation.ranking import OfPair
+    from showtell.instruct.assistant import Assistant
+    from showtell.instruct.embedding import embedder_of
     from showtell.instruct.published import Published
     from showtell.load import load
 
     loaded = load(name)
-    return OfPublished(loaded, codec) if isinstance(loaded, Published) else OfAssistant(loaded)
+    if isinstance(loaded, Assistant):
+        return OfAssistant(loaded)
+    if isinstance(loaded, Published) and loaded.kind == "vision-language model":
+        return OfPublished(loaded, codec)
+    return OfPair(embedder_of(loaded))
 
 
 def _run_all(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from showtell.core.errors import ConfigError
-from showtell.evaluation import formats, formats_places, worlds
+from showtell.evaluation import formats, formats_places, ranking, worlds
 from showtell.evaluation.files import Folder
 from showtell.evaluation.spatial import spatial_task
 from showtell.evaluation.task import Card, Task
@@ -69,6 +69,10 @@ FILES: Mapping[str, tuple[Card, Reader]] = {
                 "captions", "captions_*.json, pictures of COCO", "describe the picture", "captions", "Chen et al. 2015"
             ),
             formats_places.captions,
+        ),
+        (
+            _card("retrieval", "captions_*.json, pictures of COCO", "{question}", "ranking", "Radford et al. 2021"),
+            ranking.retrieval,
         ),
         (
             _card("classes", "a folder a class", "what is this? one of: {options}", "class", "Deng et al. 2009"),

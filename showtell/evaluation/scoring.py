@@ -149,6 +149,19 @@ def captioned(said: Sequence[Said], items: Sequence[Item]) -> Scores:
     }
 
 
+def ranking(said: Sequence[Said], items: Sequence[Item]) -> Scores:
+    """R@1, R@5 and R@10 of keys, one a line, the best first."""
+    found: Scores = {"official": [], "clean": [], "r@5": [], "r@10": []}
+    for one, item in zip(said, items, strict=True):
+        right = item.reference.get("right")
+        if not isinstance(right, list) or not right:
+            raise DataError(f"item {item.id}: this metric needs the keys that are right, and there are none")
+        order = one.text.split("\n")
+        for name, most in (("official", 1), ("clean", 1), ("r@5", 5), ("r@10", 10)):
+            found[name].append(float(any(key in right for key in order[:most])))
+    return found
+
+
 def judged(said: Sequence[Said], items: Sequence[Item]) -> Scores:
     """Items that bring their own judge, as those of the worlds do: their facts say how right an answer is."""
     found = [float(item.reference["score"](one)) for one, item in zip(said, items, strict=True)]
@@ -164,6 +177,7 @@ METRICS: Mapping[str, Metric] = {
     "box": boxes,
     "click": clicks,
     "captions": captioned,
+    "ranking": ranking,
     "facts": judged,
 }
 

@@ -73,11 +73,16 @@ def remember(assistant: Assistant, pictures: Sequence[Picture]) -> KVCache:
         tile = squares[first : first + PICTURES]
         pixels = stack_squares((tile * PICTURES)[:PICTURES], assistant.processor)
         parts.append(assistant.model.read_images(pixels).rows(torch.arange(len(tile))))
-    joined = KVCache(0)
+    return joined(parts)
+
+
+def joined(parts: Sequence[KVCache]) -> KVCache:
+    """The rows of several caches of one length, one after the other."""
+    whole = KVCache(0)
     for layers in zip(*(part.layers for part in parts), strict=True):
         keys, values = zip(*((layer.keys, layer.values) for layer in layers), strict=True)
-        joined.layers.append(LayerKV(torch.cat(keys), torch.cat(values)))
-    return joined
+        whole.layers.append(LayerKV(torch.cat(keys), torch.cat(values)))
+    return whole
 
 
 def _tiles(lengths: Sequence[int]) -> list[tuple[int, list[int]]]:

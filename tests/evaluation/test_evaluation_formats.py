@@ -2,20 +2,25 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from showtell.contrastive.embedder import PairEmbedder
 from showtell.core.errors import ConfigError, DataError
 from showtell.core.geometry import Box, Frame
 from showtell.evaluation.cards import FILES, MADE, task
+from showtell.evaluation.ranking import OfPair
+from showtell.evaluation.running import run
 from showtell.evaluation.scoring import METRICS, Said, score
 from showtell.evaluation.task import Item, Task
+from showtell.images.decode import Picture
 
 SIZE = (60, 40)
 
@@ -181,7 +186,7 @@ def test_a_published_set_is_read_and_scored(name: str, tmp_path: Path) -> None:
 
 
 def test_every_card_has_a_metric_and_a_reader() -> None:
-    assert set(MAKERS) | {"jsonl"} == set(FILES)
+    assert set(MAKERS) | {"jsonl", "retrieval"} == set(FILES)
     assert all(card.metric in METRICS for card, _ in FILES.values()) and all(c.metric in METRICS for c in MADE.values())
 
 
@@ -304,3 +309,38 @@ def test_a_metric_refuses_a_reference_of_the_wrong_kind(metric: str) -> None:
 def test_the_task_itself_needs_items() -> None:
     with pytest.raises(DataError, match="no items"):
         Task(FILES["gqa"][0], [], lambda key: None)  # type: ignore[arg-type,return-value]
+
+
+def look(pictures: Sequence[Picture]) -> torch.Tensor:
+    return torch.stack([torch.from_numpy(p.pixels.astype(np.float32)).mean(dim=(0, 1)) + 1 for p in pictures])
+
+
+def read(texts: Sequence[str]) -> torch.Tensor:
+    return torch.tensor([[float(name in text) + 1e-3 for name in ("red", "green", "blue")] for text in texts])
+
+
+def coloured(at: Path, name: str, channel: int) -> None:
+    pixels = np.zeros((20, 30, 3), np.uint8)
+    pixels[:, :, channel] = 250
+    path = at / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def test_a_dual_encoder_ranks_classes_and_captions(tmp_path: Path) -> None:
+    pair = OfPair(PairEmbedder("colours", "0", 3, look, read))  # of mean colours and the words for them
+    for channel, name in enumerate(("red", "green", "blue")):
+        coloured(tmp_path / "a", f"{name}/1.png", channel)
+        coloured(tmp_path / "b", f"{channel}.png", channel)
+    found = run(pair, task(f"classes={tmp_path / 'a'}"))
+    assert [record.scores["official"] for record in found.records] == [1, 1, 1]
+    assert all((record.reply.said.confidence or 0) > 0.9 for record in found.records)
+    images = [{"id": n, "file_name": f"{n}.png"} for n in range(3)]
+    texts = enumerate(("a red one", "so red", "green", "blue", "green?"))
+    notes = [{"id": i, "image_id": (0, 0, 1, 2, 2)[i], "caption": text} for i, text in texts]
+    write(tmp_path / "b" / "captions_val.json", {"images": images, "annotations": notes})
+    found = run(pair, task(f"retrieval={tmp_path / 'b'}"), chunk=2)
+    scores = {record.item.id: (record.scores["official"], record.scores["r@5"]) for record in found.records}
+    assert scores.pop("text-4") == (0, 1) and len(scores) == 7 and set(scores.values()) == {(1, 1)}
+    with pytest.raises(ConfigError, match="is a dual encoder"):
+        run(pair, task("spatial", pictures=1))
