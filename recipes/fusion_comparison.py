@@ -131,13 +131,14 @@ def run_arm(
         folder=here,
     )
     if outcome.finished:
-        facts = facts_of(arm, cost, charged, steps) | {"right": score(run, bundle, arm, folder)}
+        tower = sum(parameter.nbytes for parameter in bundle.model.vision.parameters()) if arm.uses_tower else 0
+        facts = facts_of(arm, cost, charged, steps, tower) | {"right": score(run, bundle, arm, folder)}
         write_atomically(here / "answers.json", json.dumps(facts).encode())
     return outcome.finished
 
 
-def facts_of(arm: Arm, cost: Cost, charged: float, steps: int) -> dict[str, Any]:
-    """What the run took; operations and bytes are those of one step."""
+def facts_of(arm: Arm, cost: Cost, charged: float, steps: int, tower: int) -> dict[str, Any]:
+    """What the run took; operations and bytes are those of one step, `tower` the bytes of the frozen weights."""
     trained = sum(parameter.numel() for parameter in arm.parameters())
     return {
         "steps": steps,
@@ -146,7 +147,7 @@ def facts_of(arm: Arm, cost: Cost, charged: float, steps: int) -> dict[str, Any]
         "gigaflops_per_step": (sum(cost.flops.values()) + charged) / 1e9,
         "gigaflops_of_tower": charged / 1e9,
         "activation_megabytes": cost.saved_bytes / 1e6,
-        "memory_megabytes": (cost.saved_bytes + 16 * trained) / 1e6,  # weights, gradients, two moments
+        "memory_megabytes": (cost.saved_bytes + 16 * trained + tower) / 1e6,  # 16: weight, gradient, two moments
     }
 
 
