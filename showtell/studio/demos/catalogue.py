@@ -9,6 +9,7 @@ from showtell.studio.demos.ceiling import Ceiling
 from showtell.studio.demos.classifier import Classifier
 from showtell.studio.demos.cones import Cones
 from showtell.studio.demos.dialect import Dialect
+from showtell.studio.demos.find import Find
 from showtell.studio.demos.follow import Follow
 from showtell.studio.demos.gates import Gates
 from showtell.studio.demos.gym import Gym
@@ -45,6 +46,7 @@ DEMOS: tuple[Demo[Any], ...] = (
     Classifier(),
     Cones(),
     Bag(),
+    Find(),
     Sequence(),
     Dialect(),
     Gates(),

@@ -32,7 +32,7 @@ PHOTOS = {
     "cameraman": "cameraman",
 }
 """Sample photographs by name; each is `<name>.jpg` in the package."""
-KEPT = 64
+KEPT = 128
 T = TypeVar("T")
 
 
