@@ -9,10 +9,11 @@
     mae       three quarters of the patches gone, to be painted                    vision/masked.py
     labels    the same tower trained by cross-entropy on `few` labelled pictures a category, with the same views
 
-All see the pictures of the training side, each on a flat ground of a random colour; no label enters the first two. The
-report asks k-NN and a linear probe, taught by all or by `few` labels a category, to name *held-out* pictures (another
-drawing or photograph of the category; near twins are never on both sides), with Wilson intervals, against a tower that
-was never trained and against bare pixels. A run that is not finished is reported at the step it has reached.
+All see the pictures of the training side, each view on a flat ground of its own random colour (a ground that the views
+of a picture shared would be all that DINO needs to match them); no label enters the first two. The report asks k-NN
+and a linear probe, taught by all or by `few` labels a category, to name *held-out* pictures (another drawing or
+photograph of the category; near twins are never on both sides), with Wilson intervals, against a tower that was never
+trained and against bare pixels. A run that is not finished is reported at the step it has reached.
 
 Cost, in seconds of one core of an AMD EPYC with bf16: a step of 32 pictures takes 0.6 and 0.2 for its crops (dino),
 0.12 and its views (mae), so the defaults are about 27 and 8 minutes of an idle core. The bar, measured: an untrained

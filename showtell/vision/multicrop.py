@@ -27,7 +27,11 @@ from showtell.vision.self_distillation import block_mask
 
 Picture = UInt8[np.ndarray, "height width 3"]
 Draw = Callable[[int, np.random.Generator], tuple[Picture, int]]
-"""Position of the run and the generator of the sample -> a picture and its label (which self-supervision ignores)."""
+"""Position of the run and a generator -> a picture and its label (which self-supervision ignores).
+
+The position decides what is shown; what the generator decides (a ground to stand on) differs from view to view. A
+ground that all views of a picture shared would be the easiest thing to recognise the picture by.
+"""
 
 
 class Crops(NamedTuple):
@@ -72,9 +76,8 @@ class MultiCrop:
 
     def make(self, position: int) -> Crops:
         config, rng = self.config, sample_rng(self.seed, position)
-        picture, _ = self.draw(position, rng)
-        large = [draw_view(picture, config.large, rng) for _ in range(2)]
-        small = [draw_view(picture, config.small, rng) for _ in range(config.smalls)]
+        large = [draw_view(self.draw(position, rng)[0], config.large, rng) for _ in range(2)]
+        small = [draw_view(self.draw(position, rng)[0], config.small, rng) for _ in range(config.smalls)]
         masked = torch.stack([self._mask(rng) for _ in large])
         return Crops(pixels_of(large), pixels_of(small, config.small.size), masked)
 

@@ -76,6 +76,18 @@ def test_a_sample_is_a_function_of_its_position() -> None:
     assert pixels.shape == (4, 3, 16, 16) and set(labels.tolist()) <= {0, 1, 2}
 
 
+def test_each_view_has_a_ground_of_its_own() -> None:
+    """A ground that all views of a picture shared would be all that is needed to match them."""
+
+    def grey(position: int, rng: np.random.Generator) -> tuple[Picture, int]:
+        return np.full((20, 20, 3), rng.integers(256), np.uint8), position
+
+    plain = {"mirror": 0.0, "tint": 0.0, "grey": 0.0, "blur": 0.0}
+    crops = replace(CROPS, large=ViewConfig(size=16, **plain), small=ViewConfig(size=8, **plain))  # type: ignore[arg-type]
+    sample = MultiCrop(grey, crops, seed=3).make(0)
+    assert len({float(view.mean()) for view in (*sample.large, *sample.small)}) == 4
+
+
 def test_the_student_does_not_see_blanked_patches_and_the_teacher_does() -> None:
     vision = make_model().student.vision.eval()
     assert vision.mask_token is not None
