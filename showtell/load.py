@@ -30,7 +30,7 @@ from showtell.fusion.sight import Sight
 from showtell.instruct.assistant import Assistant
 from showtell.instruct.bundle import load_bundle
 from showtell.instruct.converted import CONVERTED, open_converted
-from showtell.instruct.published import Kind, Published, read_chat_template, read_processor
+from showtell.instruct.published import Kind, Published, read_chat_template, read_processor, read_stops
 from showtell.text.chat_formats import recognise
 from showtell.text.sentencepiece import read_tokenizer
 
@@ -265,6 +265,7 @@ def published(folder: Path, name: str, declared: str, family: Family, config: Ma
         chat=recognise(template) if template else None,
         sight=sight_of(family, model, processor, folder),
         config=config,
+        stops=read_stops(folder),
     )
 
 

@@ -163,6 +163,21 @@ def test_a_published_chat_model_is_asked_in_its_own_format(saved: dict[str, Path
         open_published(saved["clip"]).ask(None, "what is this?")
 
 
+def test_every_stop_of_the_files_ends_an_answer(saved: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(saved["llama"], tmp_path / "copy")
+    path = folder / "generation_config.json"
+    model = open_published(folder)
+    assert model.tokenizer is not None
+    stop, sampling = model.tokenizer.id("<|im_end|>"), SamplingConfig(max_tokens=8)
+    path.write_text("{}")
+    free = open_published(folder).speaking().reply([Turn("user", ("what is this?",))], sampling=sampling)
+    path.write_text(json.dumps({"eos_token_id": [free.ids[3], stop]}))
+    speaking = open_published(folder).speaking()
+    assert speaking.stop_ids == (stop, free.ids[3], stop)
+    stopped = speaking.reply([Turn("user", ("what is this?",))], sampling=sampling)
+    assert stopped.stopped and stopped.ids == free.ids[: free.ids.index(free.ids[3])]
+
+
 def test_a_published_vision_language_model_is_asked_about_pictures(saved: dict[str, Path], tmp_path: Path) -> None:
     from transformers import AutoModelForImageTextToText
 

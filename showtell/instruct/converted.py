@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -105,11 +105,11 @@ def exchanges() -> dict[str, Exchange]:
     }
 
 
-def exchange_of(declared: object, where: Path) -> Exchange:
+def exchange_of(declared: Any, where: Path) -> Exchange:
     table = exchanges()
     if declared not in table:
         raise CheckpointError(f"{where} is a {declared!r}, which has no other layout; known: {', '.join(table)}")
-    return table[cast(str, declared)]
+    return table[declared]
 
 
 def open_converted(folder: Path) -> nn.Module:

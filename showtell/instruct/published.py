@@ -48,6 +48,7 @@ class Published:
     sight: model and processor together, where pictures stand among the words of a prompt.
     config: contents of its configuration file.
     about: what its card says, for a model that was trained here.
+    stops: tokens that end an answer besides the chat format's.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Published:
     sight: Sight | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+    stops: tuple[int, ...] = ()
 
     def layout(self, frame: Frame) -> ImageLayout:
         """How a picture of this extent stands in a prompt; raises ConfigError for a model that reads none there."""
@@ -81,7 +83,7 @@ class Published:
         if self.tokenizer is None or self.chat is None:
             lacks = "tokenizer.json" if self.tokenizer is None else "a chat template that is known here"
             raise ConfigError(f"{self.name}: a {self.kind} ({self.family}) without {lacks} cannot be asked")
-        return Speaking(self.model, self.tokenizer, self.chat, self.sight)
+        return Speaking(self.model, self.tokenizer, self.chat, self.sight, self.stops)
 
     def encode(self, image: Source | Picture) -> Picture:
         """The decoded picture; published models look at it again with each question."""
@@ -147,6 +149,13 @@ def read_processor(folder: Path, config: Mapping[str, Any]) -> AnyProcessor | No
         return processor_from_open_clip(read_json(folder / "open_clip_config.json"))
     timm = config.get("pretrained_cfg")
     return processor_from_timm(timm) if isinstance(timm, Mapping) else None
+
+
+def read_stops(folder: Path) -> tuple[int, ...]:
+    """The tokens that end an answer by `generation_config.json`: one, a list of them, or none."""
+    path = folder / "generation_config.json"
+    named = read_json(path).get("eos_token_id") if path.is_file() else None
+    return tuple(id for id in (named if isinstance(named, list) else [named]) if isinstance(id, int))
 
 
 def read_chat_template(folder: Path) -> str | None:

@@ -40,12 +40,14 @@ class Speaking:
 
     model: a decoder, or a model that reads pictures among its words.
     sight: how it sees; None for a decoder.
+    stops: tokens that end an answer besides the chat format's.
     """
 
     model: nn.Module
     tokenizer: Tokenizer
     chat: ChatFormat
     sight: Sight | None
+    stops: tuple[int, ...] = ()
 
     def prompt(self, turns: Sequence[Turn], layouts: Sequence[ImageLayout] = ()) -> list[int]:
         """Ids of the conversation, ending where the model is to answer."""
@@ -92,7 +94,7 @@ class Speaking:
     @property
     def stop_ids(self) -> tuple[int, ...]:
         """Tokens that end an answer."""
-        return (self.tokenizer.id(self.chat.stop),)
+        return (self.tokenizer.id(self.chat.stop), *self.stops)
 
     def layouts(self, pictures: Sequence[Picture]) -> list[ImageLayout]:
         """How these pictures stand in a prompt; raises ConfigError when the model has no sight."""

@@ -111,10 +111,11 @@ def read_answer(text: str, kind: Kind) -> tuple[tuple[str, str], ...]:
         raise WrongShape(f"no list of 1 to {MOST_TURNS[kind]} turns")
     found = []
     for turn in turns:
-        pair = (turn.get("question"), turn.get("answer")) if isinstance(turn, Mapping) else (None, None)
-        if not all(isinstance(part, str) and part.strip() for part in pair):
+        pair = [turn.get(name) for name in ("question", "answer")] if isinstance(turn, Mapping) else []
+        said = [part.strip() for part in pair if isinstance(part, str) and part.strip()]
+        if len(said) != 2:
             raise WrongShape("a turn without question or answer")
-        found.append((pair[0].strip(), pair[1].strip()))
+        found.append((said[0], said[1]))
     return tuple(found)
 
 
