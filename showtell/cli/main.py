@@ -21,6 +21,7 @@ from showtell.cli import (
     convert,
     evaluate,
     exercise,
+    export,
     fetch,
     generate,
     inspect,
@@ -57,6 +58,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "env": about.env,
     "studio": studio.studio,
     "exercise": exercise.exercise,
+    "export": export.export,
 }
 # the options that take no value
 FLAGS = frozenset({"--json", "--calibrate", "--open", "--prove", "--stats", "--keep-denied", "--help", "-h"})

@@ -93,4 +93,12 @@ def _png(rgb: str, width: int, height: int) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-DRAW = {"raster": raster, "wall": wall, "bars": bars, "lines": lines, "ribbon": ribbon, "points": points_poster, "heat": heat_poster}
+DRAW = {
+    "raster": raster,
+    "wall": wall,
+    "bars": bars,
+    "lines": lines,
+    "ribbon": ribbon,
+    "points": points_poster,
+    "heat": heat_poster,
+}

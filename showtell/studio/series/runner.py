@@ -40,11 +40,12 @@ class Runner:
                 if wanted is not None and not await wanted():
                     return None
                 if key not in self._kept:
-                    self._keep(key, await run_in_threadpool(self._compute, demo, state))
+                    self._keep(key, await run_in_threadpool(self.compute, demo, state))
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _compute(self, demo: Demo[Any], state: Any) -> dict[str, Any]:
+    def compute(self, demo: Demo[Any], state: Any) -> dict[str, Any]:
+        """The figure of a state as JSON, computed now; the caller holds the lock or is alone."""
         start = time.perf_counter()
         with torch.no_grad():
             scene = demo.view(state, self.tools).to_json()

@@ -25,6 +25,7 @@ import { Points } from "./points.js";
 /** @typedef {{state: State, digest: string, widgets: WidgetData[], says: string, facts: [string, string][], computed_by: string, elapsed_ms: number}} Figure */
 
 const KINDS = { raster: Raster, wall: Wall, bars: Bars, lines: Lines, ribbon: Ribbon, points: Points, heat: Heat };
+const RECORDED = document.documentElement.hasAttribute("data-recorded"); // plain files, no server that computes
 const PATIENCE = 150; // ms before a figure says that it is working
 
 class Live {
@@ -110,7 +111,8 @@ class Live {
   /** @param {State} state */
   async fetch(state) {
     try {
-      const reply = await fetch(`/api/figures/${this.name}?${new URLSearchParams(state)}`);
+      const reply = await fetch(RECORDED ? this.recording(state) : `/api/figures/${this.name}?${new URLSearchParams(state)}`);
+      if (RECORDED && reply.status === 404) throw new Error("This state was not recorded. The studio computes any: showtell studio.");
       const body = await reply.json().catch(() => null);
       if (!reply.ok) throw new Error(body?.error ?? `The server answered with status ${reply.status}.`);
       if (this.wish) return;
@@ -123,6 +125,13 @@ class Live {
       this.refuse(gone ? "The studio’s server does not answer; see whether it is still running." : String(error instanceof Error ? error.message : error));
       this.root.setAttribute("data-ready", "refused");
     }
+  }
+
+  /** Where an exported page keeps a state; series/export.py writes the same names. @param {State} state */
+  recording(state) {
+    const changed = Object.entries(state).filter(([field, text]) => text !== this.defaults[field]);
+    const key = changed.map(([field, text]) => `${field}-${text}`).join("+") || "default";
+    return `figures/${this.name}/${/^[\w.+-]{1,120}$/.test(key) ? key.replaceAll("+", "%2B") : "unrecorded"}.json`;
   }
 
   /** @param {string} sentence */
