@@ -7,6 +7,7 @@
     look      what the frozen tower sees in some thousand pictures, kept on disk       `smol_llava_pictures.py`
     connect   stage 1: the connector learns, from captions                              the decoder frozen
     converse  stage 2: connector and a LoRA on the decoder, from questions and answers  its own matrices frozen
+    again     stage 2 once more, from where it ended
     blind     the same LoRA from the same questions without pictures: what guessing can reach (it has learned that
               after a third of the steps)
 
@@ -22,7 +23,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ from torch import Tensor, nn
 
 from recipes.smol_llava_pictures import Remembered, Rows, remember
 from recipes.smol_llava_score import Pupil, examination, examine, perplexity
+from recipes.smol_llava_words import Worded, WordedStep
 from showtell.core.checkpoint import check_fit, load_module, load_tensors, write_atomically
 from showtell.core.errors import ConfigError
 from showtell.core.lora import LoRAConfig, add_lora, frozen_aside, lora_layers, merge_lora, named
@@ -42,6 +44,7 @@ from showtell.engine.gates import Gate
 from showtell.engine.loop import LoopConfig, train
 from showtell.engine.optim import OptimizerConfig, Part, make_optimizer
 from showtell.engine.schedule import Cosine
+from showtell.engine.step import Step
 from showtell.fusion.connectors import ConnectorConfig
 from showtell.fusion.prefix_vlm import Prefix
 from showtell.instruct.bundle import read_json
@@ -57,7 +60,7 @@ from showtell.worlds.scene import Scene, SceneConfig
 PACKAGE = Path(__file__).parent.parent / "showtell" / "smol_llava"
 WHO = {"blind, untrained": None, "blind, trained": "blind", "stage 1": "connect", "stage 2": "converse"}
 SPLITS = ("val", "instance", "background", "composition", "phrasing")
-STAGES = ("look", "connect", "converse", "blind", "train", "export", "score", "ship", "all")
+STAGES = ("look", "connect", "converse", "again", "blind", "train", "export", "score", "ship", "all")
 VISION, LANGUAGE = "efficientnet-lite0", "smollm2-135m-instruct"
 CONNECTOR = ConnectorConfig(kind="mlp")
 ADAPTER = LoRAConfig(rank=16, alpha=32.0, targets=("blocks.*.attn.*", "blocks.*.mlp.*"))
@@ -78,6 +81,9 @@ class SmolRun:
     batch: rows a step.
     connect_share: of the time, for stage 1.
     connect_lr, converse_lr: peak rates; in stage 2 the connector learns at `connector_rate` of the latter.
+    extra: pictures of a row that only teach the connector its words (`smol_llava_words.py`).
+    words_weight: of that objective; 0 = without it, as the first edition was trained.
+    again_lr: peak rate of the stage that goes on from a finished second one.
     lora: the adapter.
     plan: steps of (connect, converse) if they are not to be measured.
     gate_every, gate_rows, patience: steps between checks that the model sees, rows of a check, checks before it must.
@@ -97,6 +103,9 @@ class SmolRun:
     connect_lr: float = 1e-3
     converse_lr: float = 5e-4
     connector_rate: float = 1.0
+    extra: int = 7
+    words_weight: float = 0.5
+    again_lr: float = 4e-4
     lora: LoRAConfig = ADAPTER
     plan: tuple[int, int] | None = None
     gate_every: int = 200
@@ -152,7 +161,7 @@ def main(
     Args:
         folder: where features, checkpoints, logs and the exported model go.
         minutes: of training (stages 1 and 2 together); decides their steps when the run begins.
-        stage: "look", "connect", "converse", "train" (these three), "blind", "export", "score", "ship", or "all".
+        stage: "look", "connect", "converse", "train" (these three), "again", "blind", "export", "score", "ship", "all".
         pictures: held-out pictures a split for the scores.
         threads: of the arithmetic; 1 when the machine has other work.
         hours: stop after so long, to be resumed by the same command.
@@ -171,8 +180,10 @@ def main(
         see(run, folder, bases)
         if stage == "look" or not learn(run, folder, bases, minutes, left, stage):
             return
+    if stage == "again":
+        more(run, folder, minutes, left())
     if stage == "blind":
-        converse(run, folder, open_parts(), planned(run, folder)["blind"], left(), blind=True)
+        converse(run, folder, open_parts(), planned(run, folder)["blind"], left(), "blind")
     if stage in ("all", "export"):
         export(run, folder, open_parts())
     if stage in ("all", "score"):
@@ -241,12 +252,12 @@ def recalled(run: SmolRun, bases: Bases) -> Recalled:
 
 def connect(run: SmolRun, folder: Path, bases: Bases, steps: int, seconds: float | None) -> bool:
     """Stage 1."""
-    data = rows(run, folder, bases, "captions")
+    step, data = objective(run, rows(run, folder, bases, "captions"))
     model = recalled(run, bases)
     outcome = train(
         loop(run, steps, seconds),
         model=model,
-        step=SupervisedStep(),
+        step=step,
         batches=Batches(data.make, data.collate, batch_size=run.batch),
         optimizer=make_optimizer(model, OptimizerConfig(lr=run.connect_lr, weight_decay=0.0)),
         schedule=Cosine(steps=steps, warmup=min(20, steps // 4), floor=0.1),
@@ -256,31 +267,57 @@ def connect(run: SmolRun, folder: Path, bases: Bases, steps: int, seconds: float
     return outcome.finished
 
 
-def converse(run: SmolRun, folder: Path, bases: Bases, steps: int, seconds: float | None, blind: bool = False) -> bool:
-    """Stage 2, or the same from the questions alone."""
+def converse(
+    run: SmolRun, folder: Path, bases: Bases, steps: int, seconds: float | None, stage: str = "converse"
+) -> bool:
+    """Stage 2; the same from the questions alone ("blind"); or once more, from where it ended ("again")."""
+    blind, again = stage == "blind", stage == "again"
     data = rows(run, folder, bases, "questions", blind)
-    model = conversing(run, bases, None if blind else folder / "connect" / "model.safetensors", blind)
+    if again:
+        data = replace(data, seed=data.seed + 7, start=planned(run, folder)["converse"] * run.batch)
+    model = pupil(run, folder, bases, "converse") if again else conversing(run, folder, bases, blind)
+    if again:
+        frozen_aside(model, adapted(False), run.dtype)
+    step, source = (SupervisedStep(), data) if blind else objective(run, data)
     slow = () if blind else (Part(prefix="connector", lr_scale=run.connector_rate),)
     held = rows(run, folder, bases, "questions", held=True)
+    peak = run.again_lr if again else run.converse_lr
     outcome = train(
         loop(run, steps, seconds),
         model=model,
-        step=SupervisedStep(),
-        batches=Batches(data.make, data.collate, batch_size=run.batch),
-        optimizer=make_optimizer(model, OptimizerConfig(lr=run.converse_lr, weight_decay=0.0, parts=slow)),
+        step=step,
+        batches=Batches(source.make, source.collate, batch_size=run.batch),
+        optimizer=make_optimizer(model, OptimizerConfig(lr=peak, weight_decay=0.0, parts=slow)),
         schedule=Cosine(steps=steps, warmup=min(40, steps // 4), floor=0.05),
-        folder=folder / ("blind" if blind else "converse"),
+        folder=folder / stage,
         gates=[] if blind else [Gate(check=sees(run, held), every=run.gate_every)],
     )
     return outcome.finished
 
 
-def conversing(run: SmolRun, bases: Bases, start: Path | None, blind: bool = False) -> Recalled:
+def objective(run: SmolRun, data: Rows) -> tuple[Step, Rows | Worded]:
+    """The step of a stage and what makes its batches, with the words of more pictures if the run has that."""
+    if not run.words_weight:
+        return SupervisedStep(), data
+    worded = Worded(data, run.extra)
+    return WordedStep(SupervisedStep(), worded.words, run.words_weight), worded
+
+
+def more(run: SmolRun, folder: Path, minutes: float, seconds: float | None) -> bool:
+    """Stage 2 once more, from where it ended, for so many minutes, which are written into the plan the first time."""
+    plan = planned(run, folder)
+    if "again" not in plan:
+        plan["again"] = max(1, round(60 * minutes / seconds_a_step(run, folder, "converse")))
+        write_atomically(folder / "plan.json", json.dumps(plan).encode())
+    return converse(run, folder, open_parts(), plan["again"], seconds, "again")
+
+
+def conversing(run: SmolRun, folder: Path | None, bases: Bases, blind: bool = False) -> Recalled:
     """The model of stage 2: the connector of stage 1 and a fresh adapter; a blind one has no connector to train."""
     torch.manual_seed(run.seed)
     model = Recalled(bases.connector(CONNECTOR), bases.decoder, bases.tokenizer.id(PLACEHOLDER))
-    if start is not None:
-        load_module(Connected(model.connector), start)
+    if folder is not None and not blind:
+        load_module(Connected(model.connector), result(folder, "connect"))
     add_lora(model.decoder, run.lora)
     frozen_aside(model, adapted(blind), run.dtype)
     return model
@@ -345,13 +382,13 @@ def planned(run: SmolRun, folder: Path) -> dict[str, int]:
 def seconds_a_step(run: SmolRun, folder: Path, stage: str) -> float:
     """Of one step of a stage on this machine, the second of two."""
     bases = open_parts()
-    data = rows(run, folder, bases, "captions" if stage == "connect" else "questions")
-    model = recalled(run, bases) if stage == "connect" else conversing(run, bases, None)
-    batch = data.collate([data.make(i) for i in range(run.batch)])
+    step, data = objective(run, rows(run, folder, bases, "captions" if stage == "connect" else "questions"))
+    model = recalled(run, bases) if stage == "connect" else conversing(run, None, bases)
+    batch = data.collate([data.make(i) for i in range(run.batch)])  # type: ignore[misc, arg-type]
     for _ in range(2):
         start = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=run.precision == "bf16"):
-            loss = SupervisedStep()(model, batch)
+            loss = step(model, batch)
         loss.value.backward()
         spent = time.perf_counter() - start
     return 1.08 * spent  # optimiser, gates and checkpoints
@@ -363,6 +400,11 @@ def result(folder: Path, stage: str) -> Path:
     if not path.is_file():
         raise ConfigError(f"{path} is missing: the stage {stage!r} has not finished; run it again to go on")
     return path
+
+
+def last(folder: Path) -> str:
+    """The stage whose result is the model."""
+    return "again" if (folder / "again" / "model.safetensors").is_file() else "converse"
 
 
 def pupil(run: SmolRun, folder: Path, bases: Bases, stage: str | None) -> Recalled:
@@ -385,7 +427,7 @@ def pupil(run: SmolRun, folder: Path, bases: Bases, stage: str | None) -> Recall
 
 def export(run: SmolRun, folder: Path, bases: Bases) -> Path:
     """Write `folder/model` from the finished second stage."""
-    model = pupil(run, folder, bases, "converse")
+    model = pupil(run, folder, bases, last(folder))
     vision, decoder = bases_of()
     config = GraftConfig(
         vision=vision,
@@ -396,7 +438,8 @@ def export(run: SmolRun, folder: Path, bases: Bases) -> Path:
     )
     place = folder / "model"
     save_graft(place, config, model.connector, model.decoder, PARTS[LANGUAGE].hub or LANGUAGE, card(run, folder, model))
-    logs = [(stage, folder / stage / "log.jsonl") for stage in ("connect", "converse")]
+    logs = [(stage, folder / stage / "log.jsonl") for stage in ("connect", "converse", last(folder))]
+    logs = list(dict(logs).items())
     lines = [json.dumps({"stage": stage} | short(line)) for stage, log in logs for line in log.open(encoding="utf-8")]
     (place / "training.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return place
@@ -421,7 +464,7 @@ def card(run: SmolRun, folder: Path, model: Recalled) -> dict[str, Any]:
         "trained_on": {
             "pictures": "showtell.worlds.scene, split train, without writing: cut-outs on photographs and patterns",
             "different_pictures": run.pictures - run.held,
-            "steps": {stage: plan[stage] for stage in ("connect", "converse")},
+            "steps": {stage: plan[stage] for stage in ("connect", "converse", "again") if stage in plan},
             "rows_a_step": run.batch,
         },
         "limits": (
@@ -463,9 +506,9 @@ def score(run: SmolRun, folder: Path, pictures: int, splits: tuple[str, ...] = S
             found["perplexity"][who] = perplexity(model.decoder, bases.tokenizer, text)
         for split, exam in exams.items():
             pupils = {who: Pupil(model, blind=stage in (None, "blind"))}
-            if stage == "converse":
+            if who == "stage 2":
                 pupils["wrong picture"] = Pupil(model, shift=1)
-            for name, one in pupils.items() if split == splits[0] else [(who, pupils[who])] * (stage == "converse"):
+            for name, one in pupils.items() if split == splits[0] else [(who, pupils[who])] * (who == "stage 2"):
                 table, answered = examine(one, exam, bases.chat, bases.tokenizer, progress(f"{split}, {name}"))
                 found["splits"].setdefault(split, {})[name] = table
                 said += [{"split": split, "who": name} | line for line in answered]

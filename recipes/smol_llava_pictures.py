@@ -147,7 +147,7 @@ class Rows:
     stage: "captions" or "questions".
     length: tokens of a row.
     image_tokens: placeholders of a picture; 0 = the questions alone, to train a blind model.
-    first, pictures: which of the remembered pictures.
+    first, pictures, start: which of the remembered pictures, and with which of these the first row begins.
     """
 
     memory: Remembered
@@ -160,10 +160,15 @@ class Rows:
     seed: int
     first: int = 0
     pictures: int
+    start: int = 0
+
+    def picture(self, position: int) -> int:
+        """Which picture a row is about."""
+        return self.first + (self.start + position) % self.pictures
 
     def make(self, position: int) -> Row:
         rng = sample_rng(self.seed, position)
-        picture = self.first + position % self.pictures
+        picture = self.picture(position)
         document = self.document(picture, rng)
         features = self.memory.features(picture)[: self.image_tokens]
         return Row(pack_row([document], self.length, padding_id=0), features)

@@ -1,6 +1,8 @@
 """The LLaVA recipe, whole, on two thimbles: both stages, an interruption, gates, export, scores, and asking it."""
 
 import json
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,7 +78,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -
     assert plan == {"connect": 3, "converse": 3, "blind": 1}
     assert recipe.connect(TINY, folder, parts, plan["connect"], None)
     assert recipe.converse(TINY, folder, parts, plan["converse"], None)
-    assert recipe.converse(TINY, folder, bases(tokenizer), plan["blind"], None, blind=True)
+    assert recipe.converse(TINY, folder, bases(tokenizer), plan["blind"], None, "blind")
     return folder
 
 
@@ -130,9 +132,11 @@ def test_it_learns_and_the_pictures_are_checked(run_folder: Path, tmp_path: Path
     assert recipe.converse(longer, tmp_path, bases(tokenizer), 40, None)
     losses = [event["loss"] for event in events(tmp_path / "converse", "step")]
     assert losses[-1] < 0.7 * losses[0]
+    words = [event["word_loss"] for event in events(tmp_path / "converse", "step")]
+    assert words[-1] < 0.95 * words[0]
     gates = events(tmp_path / "converse", "gate")
     assert len(gates) == 3 and all(gate["change_swapped"] > 1e-6 for gate in gates)
-    blind = recipe.conversing(TINY, bases(tokenizer), None)
+    blind = recipe.conversing(TINY, None, bases(tokenizer))
     for parameter in blind.connector.parameters():
         parameter.data.zero_()
     check = recipe.sees(TINY, recipe.rows(TINY, run_folder, bases(tokenizer), "questions", held=True))
@@ -172,7 +176,7 @@ def test_a_folder_without_its_checkpoints_says_which_command(
     with pytest.raises(CheckpointError, match="run `showtell fetch .*model` once"):
         load(place)
     asked: list[str] = []
-    monkeypatch.setattr("showtell.load.fetch_part", asked.append)
+    monkeypatch.setattr(sys.modules["showtell.load"], "fetch_part", asked.append)
     assert fetch_model(str(place)) == place
     assert sorted(asked) == ["efficientnet-lite0", "smollm2-135m-instruct"]
     config = json.loads((place / "config.json").read_text())
@@ -187,6 +191,25 @@ def test_a_folder_without_its_checkpoints_says_which_command(
     (place / "connector.safetensors").write_bytes(b"no")
     with pytest.raises(CheckpointError, match="connector.safetensors"):
         load_graft(place, "thimble", bases(tokenizer))
+
+
+def test_stage_two_goes_on(
+    run_folder: Path, tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once more from where it ended, without the second objective too; the model is then that of the last stage."""
+    for name in ("pictures", "connect", "converse"):
+        (tmp_path / name).symlink_to(run_folder / name)
+    shutil.copyfile(run_folder / "plan.json", tmp_path / "plan.json")
+    monkeypatch.setattr(recipe, "open_parts", lambda: bases(tokenizer))
+    monkeypatch.setattr(recipe, "seconds_a_step", lambda *_: 30.0)
+    plain = replace(TINY, words_weight=0.0, again_lr=0.0)
+    assert recipe.more(plain, tmp_path, 1.0, None) and recipe.planned(plain, tmp_path)["again"] == 2
+    before, after = (load_tensors(tmp_path / stage / "model.safetensors") for stage in ("converse", "again"))
+    assert recipe.last(tmp_path) == "again" and all(torch.equal(before[name], after[name]) for name in before)
+    card = recipe.export(TINY, tmp_path, bases(tokenizer)) / "card.json"
+    assert json.loads(card.read_text())["trained_on"]["steps"] == {"connect": 3, "converse": 3, "again": 2}
+    logged = [json.loads(line)["stage"] for line in (card.parent / "training.jsonl").open()]
+    assert list(dict.fromkeys(logged)) == ["connect", "converse", "again"]
 
 
 def test_stages_say_what_is_missing(tmp_path: Path, tokenizer: Tokenizer) -> None:
