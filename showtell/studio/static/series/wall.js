@@ -25,6 +25,7 @@ export class Wall {
     this.title.textContent = data.title;
     this.grid.setAttribute("aria-label", data.title);
     this.grid.style.setProperty("--cols", data.cols);
+    this.grid.dataset.cols = data.cols;
     if (this.buttons.length !== data.maps.length) {
       this.buttons = data.maps.map((/** @type {string} */ _, /** @type {number} */ index) => this.button(index));
       this.grid.replaceChildren(...this.buttons);
