@@ -18,6 +18,10 @@ from dataclasses import dataclass, field
 from showtell.core.errors import ConfigError
 
 STRIDE = 1 << 20  # numbers of micro-batches that a step may use
+EVEN, SPLITS = (
+    1.03,
+    4,
+)  # work of the slowest rank over the mean that is good enough, and how often pieces are halved for it
 
 
 @dataclass(frozen=True)
@@ -96,13 +100,23 @@ def cut(costs: Sequence[Cost], tokens: int, ranks: int, padded: bool = True) -> 
         raise ConfigError(f"a batch of {len(costs)} samples cannot be shared by {ranks} ranks; make it a multiple")
     order = sorted(range(len(costs)), key=lambda index: (-costs[index].tokens, index))
     pieces = _padded(order, costs, tokens) if padded else _packed(order, costs, tokens)
-    share = sum(cost.work for cost in costs) / ranks
-    # A piece of many short rows with pictures can hold most of the work; halves of it can be balanced.
-    while len(pieces) % ranks or (
-        len(_heaviest(pieces, costs)) > 1 and _work(_heaviest(pieces, costs), costs) > share / 4
-    ):
+    while len(pieces) % ranks:
         pieces += _halves(pieces, costs)
-    return _given_out(pieces, costs, ranks)
+    given = _given_out(pieces, costs, ranks)
+    for _ in range(SPLITS):
+        if _spread(given, costs) <= EVEN or max(map(len, pieces)) == 1:
+            break
+        # A piece of many short rows with pictures can hold most of the work of a rank; halves of it can be balanced.
+        for _ in range(ranks):
+            pieces += _halves(pieces, costs)
+        given = _given_out(pieces, costs, ranks)
+    return given
+
+
+def _spread(given: Sequence[Sequence[Sequence[int]]], costs: Sequence[Cost]) -> float:
+    """Work of the rank that has most, over the mean."""
+    work = [sum(_work(piece, costs) for piece in pieces) for pieces in given]
+    return max(work) * len(work) / sum(work)
 
 
 def _padded(order: Sequence[int], costs: Sequence[Cost], tokens: int) -> list[list[int]]:
@@ -130,15 +144,12 @@ def _packed(order: Sequence[int], costs: Sequence[Cost], tokens: int) -> list[li
 
 
 def _halves(pieces: list[list[int]], costs: Sequence[Cost]) -> list[list[int]]:
-    """Take the piece with the most work out, in two."""
-    most = _heaviest(pieces, costs)
+    """Take the piece with the most work out, in two; nothing when each is one sample."""
+    most = max(pieces, key=lambda piece: (len(piece) > 1, _work(piece, costs)))
+    if len(most) == 1:
+        return []
     pieces.remove(most)
     return [most[: len(most) // 2], most[len(most) // 2 :]]
-
-
-def _heaviest(pieces: list[list[int]], costs: Sequence[Cost]) -> list[int]:
-    """Of the pieces that can be halved, the one with the most work; any piece when there is none."""
-    return max(pieces, key=lambda piece: (len(piece) > 1, _work(piece, costs)))
 
 
 def _given_out(pieces: list[list[int]], costs: Sequence[Cost], ranks: int) -> list[list[list[int]]]:

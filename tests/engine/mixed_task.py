@@ -12,6 +12,7 @@ from showtell.engine.evaluation import Evaluation
 from showtell.engine.gates import Gate
 from showtell.engine.loop import LoopConfig, Outcome, train
 from showtell.engine.optim import OptimizerConfig, make_optimizer
+from showtell.engine.recompute import recompute
 from showtell.engine.schedule import Constant
 from showtell.engine.sharding import Sharding, shard
 from showtell.engine.step import Loss
@@ -89,11 +90,14 @@ def run(
     sharding: Sharding | None = None,
     skips: bool = False,
     algorithm: str = "adamw",
+    again: bool = False,
     on_step: Any = None,
     **config: object,
 ) -> Outcome:
     """Train it; with gates, an evaluation and an average, so that all of them meet cut parameters."""
     model: nn.Module = Mixed()
+    if again:
+        recompute(model)
     if sharding is not None:
         shard(model, sharding)
     settings = {"max_steps": STEPS, "ema_decay": 0.8, "log_every": 1, "clip_norm": 0.5} | config

@@ -1,4 +1,8 @@
-"""A model cut over two ranks is the model: the same losses, weights and checkpoints, with pictures on one rank only."""
+"""A model cut over two ranks is the model: the same losses, weights and checkpoints, with pictures on one rank only.
+
+The cut one also computes its blocks again in the backward pass and saves in the background; the one it is held to does
+neither.
+"""
 
 import json
 from pathlib import Path
@@ -34,11 +38,12 @@ def cut(rank: int, folder: Path, skips: bool, algorithm: str, stop_after: int | 
         folder,
         sharding=sharding,
         skips=skips,
+        again=True,
         algorithm=algorithm,
         stop_after_steps=stop_after,
         save_in_background=True,
         save_every_steps=2,
-        hang_seconds=30,
+        hang_seconds=50,
     )
     assert outcome.reason == ("paused" if stop_after else "finished")
 
