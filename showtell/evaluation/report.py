@@ -2,11 +2,13 @@
 
     score with its interval · every definition of it · skill by skill · when it may keep silent · items, failures first
 
-One self-contained HTML file; pictures are scaled down and put inside. Of the failures those come first of which the
-model was surest: they are what one can learn from. Not here: the looks (`page.py`), the numbers (`summary.py`).
+One self-contained HTML file; pictures are scaled down and put inside. Of the failures of each skill those come first of
+which the model was surest: they are what one can learn from. Not here: the looks (`page.py`), the numbers
+(`summary.py`).
 """
 
 import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
@@ -153,7 +155,7 @@ def _consistency(found: Mapping[str, Any] | None) -> str:
 def _items(run: Run) -> str:
     wrong = [record for record in run.records if record.scores["clean"] < RIGHT_FROM]
     right = [record for record in run.records if record.scores["clean"] >= RIGHT_FROM]
-    wrong.sort(key=lambda record: -(record.reply.said.confidence or 0))
+    wrong = _surest_of_each_skill(wrong)
     shown = [*wrong[:WRONG], *_spread(right, RIGHT)]
     if not shown:
         return ""
@@ -166,8 +168,8 @@ def _items(run: Run) -> str:
     places = any(record.reply.said.boxes or "box" in record.item.reference for record in shown)
     key = KEY if places else ""
     return (
-        f"<h2>Failures first</h2><p class='soft'>{min(len(wrong), WRONG)} of {len(wrong):,} wrong answers, the surest "
-        f"first, then {len(shown) - min(len(wrong), WRONG)} of {len(right):,} right ones.</p>{key}"
+        f"<h2>Failures first</h2><p class='soft'>{min(len(wrong), WRONG)} of {len(wrong):,} wrong answers, of each "
+        f"skill the surest first, then {len(shown) - min(len(wrong), WRONG)} of {len(right):,} right ones.</p>{key}"
         f'<div><div class="filter" hidden>{row}</div><div class="items">{cards}</div></div>'
     )
 
@@ -175,6 +177,16 @@ def _items(run: Run) -> str:
 def _button(group: str, value: str, text: str) -> str:
     data = f'data-group="{group}" data-value="{escape(value)}"'
     return f'<button type="button" {data} aria-pressed="false">{escape(text)}</button>'
+
+
+def _surest_of_each_skill(records: Sequence[Record]) -> list[Record]:
+    """The surest of every skill, then the second surest of every skill, ..."""
+    ranked: list[tuple[int, Record]] = []
+    seen: Counter[str] = Counter()
+    for record in sorted(records, key=lambda record: -(record.reply.said.confidence or 0)):
+        ranked.append((seen[record.item.skill], record))
+        seen[record.item.skill] += 1
+    return [record for _, record in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def _spread(records: Sequence[Record], most: int) -> list[Record]:
