@@ -1,7 +1,7 @@
 """The second objective of `smol_llava`: somewhere among its image tokens, a picture holds the words of its caption.
 
     features -> connector -> image tokens x_1 .. x_49        E: the decoder's own embeddings of all words of captions
-    score of word w = log sum_t exp(scale x_t . E_w)          softmax over words; those of the caption share the truth
+    score of word w = log sum_t exp(scale cos(x_t, E_w))      softmax over words; those of the caption share the truth
 
 Through the decoder a connector hears of a name now and then: two or three tokens of a row say one. This objective costs
 the connector alone, so each step can show it many more pictures (`extra`) than there is time to ask about, and what
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from recipes.smol_llava_pictures import Remembered, Row, Rows
@@ -81,13 +82,14 @@ class WordedStep:
     answers: SupervisedStep
     words: Sequence[int]
     weight: float
-    scale: float = 4.0
+    scale: float = 20.0
 
     def __call__(self, model: Prefix, batch: WordedBatch) -> Loss:
         tokens = model.image_tokens(batch.features)
         answer = self.answers.loss(model, tokens[: len(batch.packed.ids)], batch.packed)
         table = model.decoder.embedding.weight[list(self.words)].detach()
-        scores = torch.logsumexp(self.scale * (tokens @ table.T.to(tokens.dtype)).float(), dim=1)  # (pictures, words)
+        cosines = F.normalize(tokens.float(), dim=-1) @ F.normalize(table.float(), dim=-1).T
+        scores = torch.logsumexp(self.scale * cosines.float(), dim=1)  # (pictures, words)
         losses = -(batch.truth * scores.log_softmax(dim=-1)).sum(dim=-1)
         named = batch.truth.sum(dim=-1) > 0
         loss = losses[named].mean() if bool(named.any()) else losses.sum()
