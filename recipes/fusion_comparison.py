@@ -39,7 +39,7 @@ from recipes.fusion_chart import draw_comparison
 from recipes.fusion_pictures import SKILLS, Pictures, pictures
 from recipes.same_run import same_run
 from showtell.core.checkpoint import write_atomically
-from showtell.core.errors import ConfigError
+from showtell.core.errors import ConfigError, ShowtellError
 from showtell.data.loader import Batches
 from showtell.data.order import Permutation
 from showtell.engine.loop import LoopConfig, train
@@ -282,4 +282,7 @@ if __name__ == "__main__":
     parser.add_argument("--gigaflops", type=float, default=FusionRun.gigaflops, help="budget of each run")
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--threads", type=int, default=1)
-    main(**vars(parser.parse_args()))
+    try:
+        main(**vars(parser.parse_args()))
+    except ShowtellError as error:
+        parser.exit(2, f"{error}\n")

@@ -36,6 +36,7 @@ from torch import Tensor, nn
 
 from recipes.same_run import same_run
 from showtell.core.checkpoint import fill_module, load_tensors, write_atomically
+from showtell.core.errors import ShowtellError
 from showtell.data.loader import Batches
 from showtell.data.order import Permutation
 from showtell.engine.gates import Gate
@@ -387,4 +388,7 @@ if __name__ == "__main__":
     parser.add_argument("--folder", type=Path, default=Path("runs/self"))
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--threads", type=int, default=1)
-    main(**vars(parser.parse_args()))
+    try:
+        main(**vars(parser.parse_args()))
+    except ShowtellError as error:
+        parser.exit(2, f"{error}\n")
