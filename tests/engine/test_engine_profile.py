@@ -170,6 +170,33 @@ def test_memory_of_what_is_frozen():
     assert memory.peak == 1200 + 1600 + 7 + 3 * 1600
 
 
+def test_saving_beside_the_training_takes_memory_and_no_time(tmp_path):
+    model = make_model()
+    optimizer = make_optimizer(model, OptimizerConfig())
+    plain, beside = (memory_of(model, optimizer, averaged=True, in_background=b) for b in (False, True))
+    assert beside.save - plain.save == plain.weights + plain.moments + plain.average
+    assert beside.peak > plain.peak
+    seconds = {}
+    for name, config in (
+        ("often", LoopConfig(max_steps=100, save_every_steps=1)),
+        ("once", LoopConfig(max_steps=100)),
+        ("beside", LoopConfig(max_steps=100, save_every_steps=1, save_in_background=True)),
+    ):
+        ticks = iter(range(10**6))  # a clock by which a step and a checkpoint take a second each
+        seconds[name] = rehearse(
+            config,
+            model=model,
+            step=step,
+            batches=Batches(make, torch.cat, batch_size=12),
+            optimizer=optimizer,
+            schedule=Constant(),
+            folder=tmp_path / name,
+            steps=2,
+            clock=lambda ticks=ticks: float(next(ticks)),
+        ).seconds
+    assert seconds == {"often": 200.0, "once": 101.0, "beside": 101.0}
+
+
 WIDE = """
 import sys, torch
 from torch import nn

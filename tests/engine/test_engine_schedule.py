@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from showtell.engine.schedule import Constant, Cosine, WarmupStableDecay
+from showtell.engine.schedule import Constant, Cosine, WarmupStableDecay, linear
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ from showtell.engine.schedule import Constant, Cosine, WarmupStableDecay
         (WarmupStableDecay(steps=20, warmup=2, decay=5), {0: 0.5, 1: 1, 15: 1, 16: 0.8, 19: 0.2, 20: 0, 40: 0}),
         (WarmupStableDecay(steps=12, warmup=2, decay=10), {1: 1, 2: 1, 7: 0.5, 12: 0}),
         (WarmupStableDecay(steps=10, decay=10, floor=0.2), {0: 1, 5: 0.6, 10: 0.2}),
+        (linear(steps=12, warmup=2, floor=0.5), {0: 0.5, 1: 1, 2: 1, 7: 0.75, 12: 0.5}),
     ],
 )
 def test_values(schedule, values):
