@@ -1,12 +1,13 @@
 """`generate`: a language model behind an address writes conversations and descriptions of made-up pictures.
 
 Nothing is sent anywhere but to the endpoint that is named. The key comes from an environment variable, so that it
-stands in no shell history and no file. Stopped and started again, the run goes on where it was.
+stands in no shell history and no file. `--endpoint local` asks a chat model on this machine instead. Stopped and
+started again, the run goes on where it was.
 """
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.progress import Progress
@@ -15,8 +16,11 @@ from showtell.cli import console
 from showtell.cli.options import Json
 from showtell.core.errors import ConfigError
 
+if TYPE_CHECKING:
+    from showtell.instruct.published_chat import Speaking
+
 Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER", help="Where the data goes.")]
-Url = Annotated[str, tyro.conf.arg(metavar="URL", help="OpenAI-compatible, up to /v1: http://localhost:11434/v1")]
+Url = Annotated[str, tyro.conf.arg(metavar="URL", help="OpenAI-compatible, up to /v1; or: local")]
 Name = Annotated[str, tyro.conf.arg(metavar="NAME", help="The model's name at the endpoint.")]
 KeyName = Annotated[str, tyro.conf.arg(metavar="VARIABLE", help="Environment variable that holds the key, if any.")]
 Kinds = Annotated[
@@ -49,6 +53,7 @@ def generate(
 ) -> int:
     """Let a language model write training data about made-up pictures, and hold it against their facts."""
     from showtell.instruct.endpoint import Endpoint, EndpointConfig
+    from showtell.instruct.local_teacher import LocalTeacher
     from showtell.instruct.teaching import Teaching, TeachingConfig
     from showtell.worlds.cutouts import load_pack
     from showtell.worlds.scene import Scene, SceneConfig
@@ -60,12 +65,16 @@ def generate(
         rows=rows, kinds=kinds, seed=seed, concurrency=concurrency, budget=budget, price_in=price_in,
         price_out=price_out, keep_denied=keep_denied,
     )  # fmt: skip
-    asked = Endpoint(
-        EndpointConfig(
-            url=endpoint, model=model, key=key, temperature=temperature, max_tokens=max_tokens, timeout_s=timeout,
-            tries=tries,
-        )
-    )  # fmt: skip
+    asked: Endpoint | LocalTeacher
+    if endpoint == "local":
+        asked = LocalTeacher(published(model), min(max_tokens, 120))
+    else:
+        asked = Endpoint(
+            EndpointConfig(
+                url=endpoint, model=model, key=key, temperature=temperature, max_tokens=max_tokens, timeout_s=timeout,
+                tries=tries,
+            )
+        )  # fmt: skip
     world = Scene(SceneConfig(image_size=image_size), load_pack())
     try:
         with Progress(console=console.err, transient=True) as progress:
@@ -81,3 +90,14 @@ def generate(
         console.out.print(f"{name.replace('_', ' '):<12} {value}")
     console.note(f"{folder}/train.jsonl    showtell inspect {folder}/train.jsonl --stats")
     return 0
+
+
+def published(name: str) -> "Speaking":
+    """A chat model of this machine; raises ConfigError for one that cannot be talked to."""
+    from showtell.instruct.published import Published
+    from showtell.load import load
+
+    model = load(name)
+    if not isinstance(model, Published):
+        raise ConfigError(f"{name} sees pictures and does not write from lists; name a language model")
+    return model.speaking()

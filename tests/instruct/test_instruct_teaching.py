@@ -241,3 +241,19 @@ def test_the_command(server: Server, tmp_path: Path, capsys: pytest.CaptureFixtu
     words[3] = "ftp://nowhere"
     assert main(words) == 2 and "http://" in json.loads(capsys.readouterr().out)["error"]
     assert Counter(path.suffix for path in (tmp_path / "data").iterdir())[".jsonl"] == 3
+
+
+def test_a_model_on_this_machine_can_be_the_teacher(tmp_path: Path) -> None:
+    from showtell.instruct.local_teacher import LocalTeacher
+    from showtell.instruct.published_chat import Speaking
+    from showtell.text.chat_formats import chatml
+    from showtell.text.decoder import Decoder, DecoderConfig
+    from showtell.text.tokenizer import train_tokenizer
+
+    words = train_tokenizer(["a star. " * 9], 300, chatml().control)
+    decoder = Decoder(DecoderConfig(vocab_size=300, dim=8, depth=1, heads=2, mlp_dim=8)).eval()
+    local = LocalTeacher(Speaking(decoder, words, chatml(), None), max_tokens=9)
+    config = TeachingConfig(rows=3, least_words=0, likeness=1.1, concurrency=2)
+    report = Teaching(config, WORLD, local, tmp_path).run()
+    assert report.asked == local.requests == 3 and report.rows + sum(report.refused.values()) == 3
+    assert Teaching(config, WORLD, local, tmp_path).run().from_cache == 3 and local.requests == 3
