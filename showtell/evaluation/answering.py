@@ -24,7 +24,7 @@ from showtell.core.geometry import Box, Point
 from showtell.evaluation.scoring import Said
 from showtell.evaluation.task import Item, Task
 from showtell.images.decode import Picture, decode
-from showtell.instruct.answer import Answer
+from showtell.instruct.answer import Answer, token_groups
 from showtell.instruct.asking import ask_all
 from showtell.instruct.asking_published import ask_published
 from showtell.instruct.assistant import Assistant
@@ -173,7 +173,16 @@ class OfPublished:
 
 def _said(answer: Answer) -> Said:
     boxes, points = (tuple(one.box for one in answer.boxes), tuple(one.point for one in answer.points))
-    return Said(answer.answer, boxes, points, answer.confidence)
+    return Said(answer.answer, boxes, points, sureness(answer))
+
+
+def sureness(answer: Answer) -> float:
+    """Geometric mean of the probabilities of the words; of an answer that is places only, of all its tokens.
+
+    The coordinates of evidence are uncertain by a step or two whether the answer is right or not.
+    """
+    words = [token.probability for group in token_groups(answer.tokens) if not group.located for token in group.tokens]
+    return math.exp(sum(math.log(max(p, 1e-12)) for p in words) / len(words)) if words else answer.confidence
 
 
 @dataclass(frozen=True, eq=False)

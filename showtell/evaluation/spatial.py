@@ -175,7 +175,13 @@ def consistency(records: Sequence["Record"]) -> dict[str, Any]:
     by_relation: dict[str, list[dict[str, Record]]] = defaultdict(list)
     for name, group in groups.items():
         by_relation[name.split(" ")[0]].append(group)
-    return {relation: _consistency(some) for relation, some in by_relation.items()}
+    found = {}
+    for relation, some in by_relation.items():
+        variants_of = max(some, key=len).keys()
+        whole = [group for group in some if group.keys() == variants_of]  # `--limit` may cut the last one
+        if "base" in variants_of:
+            found[relation] = _consistency(whole)
+    return found
 
 
 def _consistency(groups: Sequence[dict[str, "Record"]]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from showtell.evaluation.cards import task
 from showtell.evaluation.report import report
 from showtell.evaluation.running import run
 from showtell.evaluation.scoring import Said
+from showtell.evaluation.spatial import consistency
 from showtell.evaluation.summary import compare, summarise
 from showtell.evaluation.task import Item, Task
 from showtell.instruct.assistant import Assistant
@@ -92,6 +93,11 @@ def test_a_summary_has_intervals_and_two_runs_are_compared(spatial: Task, tmp_pa
     assert official["low"] <= official["value"] <= official["high"] and json.dumps(found)
     assert set(found["skills"]) >= {"left", "right", "above", "below", "inside", "between", "larger"}
     assert 0 <= found["calibration"]["ece"] <= 1 and found["calibration"]["excess_aurc"] == pytest.approx(0, abs=1e-9)
+    pairs = consistency(good.records)
+    assert (
+        pairs["left"]["groups"] == 3 and 0 <= pairs["left"]["all_right"]["value"] <= 1 and "one more" in pairs["count"]
+    )
+    assert consistency(run(Echo(), spatial.first(13)).records)["left"]["groups"] == 2  # the third was cut off
     gap = compare(good, tmp_path / "bad")
     assert gap["difference"]["value"] > 0 and gap["better"] > gap["worse"]
     assert compare(bad, tmp_path / "bad")["difference"]["value"] == 0
