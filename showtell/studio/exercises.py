@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from showtell.contrastive.losses import info_nce
 from showtell.core.attention import explicit_attention
 from showtell.core.errors import ConfigError
 from showtell.fusion.connectors import PixelShuffle
@@ -78,6 +79,11 @@ def grown(before: int, after: int) -> list[float]:
     return [large.mlp / small.mlp, large.attention / small.attention]
 
 
+def contrasted(images: list[list[float]], texts: list[list[float]], tau: float) -> float:
+    x, t = (torch.nn.functional.normalize(torch.tensor(rows), dim=1) for rows in (images, texts))
+    return float(info_nce(x, t, torch.tensor(1 / tau)) / len(x))
+
+
 def cache_bytes(tokens: int, layers: int, kv_heads: int, head_dim: int, bytes_each: int) -> int:
     return 2 * layers * tokens * kv_heads * head_dim * bytes_each
 
@@ -129,6 +135,17 @@ EXERCISES: dict[str, Exercise] = {
             ([[40.0, 0.0]], [[40.0, 0.0], [0.0, 40.0]], [[1.0], [2.0]]),
         ],
         reference=attended,
+    ),
+    "3.7": Exercise(
+        signature="contrast(images, texts, tau)",
+        wanted="InfoNCE per pair, both ways, of vectors that are first brought to length one; pair i is row i of both",
+        cases=[
+            (table(3, 4, 1), table(3, 4, 2), 0.5),
+            (table(5, 2, 3), table(5, 2, 4), 0.07),
+            ([[3.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]], 0.001),
+            ([[1.0, 1.0]] * 4, [[2.0, 2.0]] * 4, 1.0),
+        ],
+        reference=contrasted,
     ),
     "4.3": Exercise(
         signature="cache_bytes(tokens, layers, kv_heads, head_dim, bytes_each)",

@@ -35,6 +35,19 @@ def attend(queries, keys, values):
         weights = [math.exp(score - max(scores)) for score in scores]
         out.append([sum(w * v[i] for w, v in zip(weights, values)) / sum(weights) for i in range(len(values[0]))])
     return out""",
+    "3.7": """
+import math
+def contrast(images, texts, tau):
+    def unit(row):
+        return [v / math.sqrt(sum(w * w for w in row)) for v in row]
+    images, texts = [unit(row) for row in images], [unit(row) for row in texts]
+    scores = [[sum(a * b for a, b in zip(x, t)) / tau for t in texts] for x in images]
+    total = 0.0
+    for table in (scores, list(zip(*scores))):
+        for i, row in enumerate(table):
+            top = max(row)
+            total += top + math.log(sum(math.exp(s - top) for s in row)) - row[i]
+    return total / (2 * len(images))""",
     "4.3": "def cache_bytes(t, l, h, d, b):\n    print('noise')\n    return 2 * t * l * h * d * b",
     "4.4": """
 def fold(tokens, factor):
