@@ -5,7 +5,17 @@
     plain   batches of duets by chance
     twins   each duet comes with its twin, whose caption has the same words in another order (hard negatives)
 
-Same steps, same pairs a step, same seed; what differs is who is in the batch.
+Same steps, same pairs a step, same seed; what differs is who is in the batch. Measured, 6,000 steps of 64 pairs, about a
+quarter of an hour each on a core of their own, 395 kB each (float16), on pictures never seen:
+
+                                       plain   twins
+    caption of a picture among 512      59 %    62 %
+    true caption against its twin       62 %   100 %      the plain one: colours 91 %, sides 52 %, a coin
+    a single thing among 36 names       96 %    61 %      it met fewer single things
+    the same, pairs never drawn         30 %    27 %
+    learned temperature                0.033   0.031
+
+`showtell/studio/models/duets-*.safetensors` are these files.
 """
 
 import argparse
