@@ -2,7 +2,7 @@
 
     by_columns   float32, the same numbers in another order of memory: a wide matrix is read 1.6 times as fast
     to_half      16-bit weights, activations in float32
-    to_int8      8-bit weights; activations too, but in front of the matrices whose inputs have outliers
+    to_int8      8-bit weights and activations; 16-bit weights where inputs have outliers
 
 Each changes the decoder in place and returns it. Where the output projection is tied to the embedding, both are kept in
 the new form. What the rounding costs is measured on real weights by `bench/decode.py`. None of them is for training.
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from showtell.core.half import HalfEmbedding, HalfLinear
-from showtell.core.int8 import ByteProductLinear, Int8Embedding, Int8Linear
+from showtell.core.int8 import ByteProductLinear, Int8Embedding
 from showtell.text.decoder import Decoder
 
 WIDE = 1.5  # outputs per input from which reading by columns is faster (measured on an EPYC with AVX-512)
@@ -50,7 +50,7 @@ def to_int8_decoder(decoder: Decoder) -> Decoder:
 
     Raises ConfigError where PyTorch lacks the kernels.
     """
-    replace_linears(decoder, lambda name: Int8Linear if name in OUTLIERS else ByteProductLinear)
+    replace_linears(decoder, lambda name: HalfLinear if name in OUTLIERS else ByteProductLinear)
     projection = ByteProductLinear(decoder.embedding.weight)
     if decoder.head is None:
         decoder.head = projection  # type: ignore[assignment]
