@@ -6,14 +6,14 @@ Prints one JSON object: the evidence contract skill by skill, and the maps judge
 95 % intervals by picture (`showtell/grounding/faithfulness.py`). Needs a few seconds a picture on a free core.
 
 Edition 3, split composition (`--pictures 20 --maps 12`): of 80 answers 65 named evidence, 61 of them left room for
-controls. Hiding the evidence changed 85 % of those (75 to 93), hiding as much elsewhere 7 % (3 to 12): faithfulness 0.78
-(0.68 to 0.87); edition 2: 0.67 (0.58 to 0.78). By skill: refer 1.00, color and name 0.98, count 0.73, exists 0.71,
+controls. Hiding the evidence changed 85 % of those (75 to 93), hiding as much elsewhere 7 % (3 to 12): faithfulness
+0.78 (0.68 to 0.87); edition 2: 0.67 (0.58 to 0.78). By skill: refer 1.00, color and name 0.98, count 0.73, exists 0.71,
 relation 0.56, compare 0.55 (5 to 13 answers each). Area under the deletion curve, 12 answers, less is better:
 
     occlusion 0.20    evidence 0.22    gradient 0.26    attention 0.29    patching 0.35    random order 0.54
 
-The boxes that the model names rank patches better than its attention does, by 0.08 (0.05 to 0.11; edition 2, 24 answers:
-0.10, 0.07 to 0.14), and about as well as occlusion, which costs a hundred forward passes. Share of each map's weight on
+The boxes that the model names rank patches better than its attention does, by 0.08 (0.05 to 0.11; edition 2, 24
+answers: 0.10, 0.07 to 0.14), and about as well as occlusion, which costs a hundred forward passes. Share of each map's weight on
 the things that were asked about: evidence 68 %, patching 56 %, occlusion 37 %, gradient 35 %, attention 30 %; such
 patches are 18 % of a picture.
 """
