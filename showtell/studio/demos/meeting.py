@@ -77,7 +77,7 @@ class Meeting(Demo[State]):
                     cols=KINDS,
                     values=values.flatten().tolist(),
                     texts=[f"{100 * value:.0f} %" for value in values.flatten().tolist()],
-                    note="guessing: colour and shape 25 %, where 11 %, count about 40 %, exists and relation 50 %",
+                    note="guessing: colour and shape 25 %, where 11 %, exists and relation 50 %",
                     size="full",
                 ),
             ),

@@ -14,13 +14,16 @@ from html import escape
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 
+from showtell.images.colour import to_linear
 from showtell.studio.series.scene import Size, significant
 
 UNITS: dict[str, int] = {"s": 150, "q": 230, "m": 310, "l": 400, "t": 400, "w": 560, "full": 960}
 """Width of the drawing, by how much room it takes; one unit is about one pixel on a desk."""
-LETTER, LINE, DARK = 6.7, 22, 140  # units a letter; least height of a cell; brightness below which ink is white
+LETTER, LINE = 6.7, 22  # units a letter; least height of a cell
+DARK = 0.179  # luminance below which white ink has the greater contrast
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -51,14 +54,14 @@ class Heat:
 
     def to_json(self) -> dict[str, Any]:
         count, across = self.rgb.shape[:2]
-        bright = self.rgb.astype(float) @ (0.299, 0.587, 0.114)
+        luminance = to_linear(torch.from_numpy(self.rgb.astype(float) / 255)).numpy() @ (0.2126, 0.7152, 0.0722)
         return {
             "kind": "heat",
             "title": self.title,
             "rows": list(self.rows),
             "cols": list(self.cols),
             "colors": ["#" + bytes(cell).hex() for cell in self.rgb.reshape(-1, 3)],
-            "light": [bool(one < DARK) for one in bright.flatten()],
+            "light": [bool(one < DARK) for one in luminance.flatten()],
             "values": None if self.values is None else [significant(v) for v in self.values],
             "texts": None if self.texts is None else list(self.texts),
             "field": self.field,

@@ -139,7 +139,8 @@ def contents_page(written: dict[int, Chapter], demos: Sequence[Demo[Any]], model
 
 def figure_page(demo: Demo[Any], html: str, model: str) -> str:
     """One figure alone."""
-    body = f'<main id="text" class="alone"><h1 class="unseen">{escape(demo.title)}</h1>{html}</main>'
+    heads = f'<h1 class="unseen">{escape(demo.title)}</h1><h2 class="unseen">The figure</h2>'
+    body = f'<main id="text" class="alone">{heads}{html}</main>'
     return frame(demo.title, body, kind="series", model=model, part=int(demo.number.split(".")[0]))
 
 
