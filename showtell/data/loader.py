@@ -12,6 +12,7 @@ raised in the main process with the position of the sample; a worker that dies c
 How one piece travels from a worker to the main process is `data/workers.py`.
 """
 
+import contextlib
 import queue
 import threading
 import time
@@ -164,7 +165,11 @@ class BatchStream(Iterator[Batch]):
             self._error = ConfigError("this stream of batches is closed; start another one")
         if self._workers is not None:
             self._workers.stop()
-        self._thread.join(timeout=5)
+        deadline = time.monotonic() + 5
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            with contextlib.suppress(queue.Empty):  # make room for what the thread wants to put before it looks up
+                self._ready.get_nowait()
+            self._thread.join(timeout=0.01)
 
     def __enter__(self) -> "BatchStream":
         return self
@@ -179,17 +184,10 @@ class BatchStream(Iterator[Batch]):
                 item = self._workers.receive(piece) if self._workers else self._build(piece)
             except Exception as error:  # whatever it is, it belongs to whoever waits in `next`
                 item = error
-            self._put(item)
+            self._ready.put(item)  # blocks without looking at the clock: a wake-up costs the step more than it seems
             if isinstance(item, Exception):
                 return
             piece = self._pieces.after(piece)
 
     def _build(self, piece: int) -> Batch:
         return build(self._batches.make, self._batches.collate, self._pieces.positions(piece))
-
-    def _put(self, item: Any) -> None:
-        while not self._closed.is_set():
-            try:
-                return self._ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
