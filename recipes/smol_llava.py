@@ -307,6 +307,7 @@ def more(run: SmolRun, folder: Path, minutes: float, seconds: float | None) -> b
     """Stage 2 once more, from where it ended, for so many minutes, which are written into the plan the first time."""
     plan = planned(run, folder)
     if "again" not in plan:
+        plan["again_worded"] = bool(run.words_weight)
         plan["again"] = max(1, round(60 * minutes / seconds_a_step(run, folder, "converse")))
         write_atomically(folder / "plan.json", json.dumps(plan).encode())
     return converse(run, folder, open_parts(), plan["again"], seconds, "again")
@@ -369,7 +370,10 @@ def make_plan(run: SmolRun, folder: Path, bases: Bases, minutes: float) -> dict[
             shares = {"connect": run.connect_share, "converse": 1 - run.connect_share}
             seconds = {stage: seconds_a_step(run, folder, stage) for stage in shares}
             steps = {stage: max(1, round(60 * minutes * part / seconds[stage])) for stage, part in shares.items()}
-        write_atomically(place, json.dumps(steps | {"blind": max(1, steps["converse"] // 3)}).encode())
+        write_atomically(
+            place,
+            json.dumps(steps | {"blind": max(1, steps["converse"] // 3), "worded": bool(run.words_weight)}).encode(),
+        )
     return planned(run, folder)
 
 
@@ -466,6 +470,11 @@ def card(run: SmolRun, folder: Path, model: Recalled) -> dict[str, Any]:
             "different_pictures": run.pictures - run.held,
             "steps": {stage: plan[stage] for stage in ("connect", "converse", "again") if stage in plan},
             "rows_a_step": run.batch,
+            "with the words of captions as second objective": [
+                stage
+                for stage, worded in (("connect", "worded"), ("converse", "worded"), ("again", "again_worded"))
+                if plan.get(worded)
+            ],
         },
         "limits": (
             f"names about {len(run.scene().names)} kinds of things, cut out and pasted; counts, places and colours "

@@ -75,7 +75,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -
     parts = bases(tokenizer)
     recipe.see(TINY, folder, parts)
     plan = recipe.make_plan(TINY, folder, parts, 1.0)
-    assert plan == {"connect": 3, "converse": 3, "blind": 1}
+    assert plan == {"connect": 3, "converse": 3, "blind": 1, "worded": True}
     assert recipe.connect(TINY, folder, parts, plan["connect"], None)
     assert recipe.converse(TINY, folder, parts, plan["converse"], None)
     assert recipe.converse(TINY, folder, bases(tokenizer), plan["blind"], None, "blind")
@@ -207,7 +207,9 @@ def test_stage_two_goes_on(
     before, after = (load_tensors(tmp_path / stage / "model.safetensors") for stage in ("converse", "again"))
     assert recipe.last(tmp_path) == "again" and all(torch.equal(before[name], after[name]) for name in before)
     card = recipe.export(TINY, tmp_path, bases(tokenizer)) / "card.json"
-    assert json.loads(card.read_text())["trained_on"]["steps"] == {"connect": 3, "converse": 3, "again": 2}
+    trained = json.loads(card.read_text())["trained_on"]
+    assert trained["steps"] == {"connect": 3, "converse": 3, "again": 2}
+    assert trained["with the words of captions as second objective"] == ["connect", "converse"]
     logged = [json.loads(line)["stage"] for line in (card.parent / "training.jsonl").open()]
     assert list(dict.fromkeys(logged)) == ["connect", "converse", "again"]
 
