@@ -5,8 +5,8 @@
     plain   batches of duets by chance
     twins   each duet comes with its twin, whose caption has the same words in another order (hard negatives)
 
-Same steps, same pairs a step, same seed; what differs is who is in the batch. Measured: 6,000 steps of 64 pairs, both in
-40 minutes side by side on part of one busy core; 395 kB each (float16); on pictures never seen:
+Same steps, same pairs a step, same seed; what differs is who is in the batch. Measured: 6,000 steps of 64 pairs, both
+in 40 minutes side by side on part of one busy core; 395 kB each (float16); on pictures never seen:
 
                                        plain   twins
     caption of a picture among 512      59 %    62 %
