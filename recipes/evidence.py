@@ -13,9 +13,9 @@ relation 0.56, compare 0.55 (5 to 13 answers each). Area under the deletion curv
     occlusion 0.20    evidence 0.22    gradient 0.26    attention 0.29    patching 0.35    random order 0.54
 
 The boxes that the model names rank patches better than its attention does, by 0.08 (0.05 to 0.11; edition 2, 24
-answers: 0.10, 0.07 to 0.14), and about as well as occlusion, which costs a hundred forward passes. Share of each map's weight on
-the things that were asked about: evidence 68 %, patching 56 %, occlusion 37 %, gradient 35 %, attention 30 %; such
-patches are 18 % of a picture.
+answers: 0.10, 0.07 to 0.14), and about as well as occlusion, which costs a hundred forward passes. Share of each map's
+weight on the things that were asked about: evidence 68 %, patching 56 %, occlusion 37 %, gradient 35 %, attention 30 %;
+such patches are 18 % of a picture.
 """
 
 import argparse
