@@ -30,7 +30,6 @@ from _report import Ratio, make_parser, report
 
 from showtell.core.checkpoint import save_tensors
 from showtell.core.gguf import GGUFFile
-from showtell.core.masks import causal_mask
 from showtell.text import llama
 from showtell.text.decoder import Decoder
 from showtell.text.families import load_decoder
@@ -134,12 +133,18 @@ def costs(exact: Decoder, other: Decoder) -> tuple[float, float]:
     valid = torch.ones_like(start, dtype=torch.bool)
     (row,) = generate(exact, exact.embed(start), valid, config, stop_id=exact.config.vocab_size, generator=generator)
     ids = torch.cat([start, torch.tensor([row.ids])], dim=1)
-    n = ids.shape[1]
-    a, b = (
-        m.logits(m(m.embed(ids), torch.arange(n)[None], causal_mask(n, n)))[0, PROMPT:].float().log_softmax(-1)
-        for m in (exact, other)
-    )
+    a, b = (one_by_one(m, ids)[PROMPT:] for m in (exact, other))
     return float((a.exp() * (a - b)).sum(-1).mean()), float((a.argmax(-1) == b.argmax(-1)).float().mean())
+
+
+def one_by_one(model: Decoder, ids: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities after each token, read singly as in writing: few rows take other products than many."""
+    cache = model.new_cache()
+    rows = []
+    for place in range(ids.shape[1]):
+        hidden = model(model.embed(ids[:, place : place + 1]), torch.tensor([[place]]), None, cache)
+        rows.append(model.logits(hidden)[0, 0].float().log_softmax(-1))
+    return torch.stack(rows)
 
 
 def options() -> ArgumentParser:
