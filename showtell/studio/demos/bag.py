@@ -71,7 +71,7 @@ class Bag(Demo[State]):
                     field="order",
                     size="full",
                 ),
-                Raster(title="The picture", rgb=draw(duet, 240), alt=plain(duet), size="q", smooth=True),
+                Raster(title="The picture", rgb=draw(duet, 160), alt=plain(duet), size="q", smooth=True),
                 Bars(
                     title="Cosine with the picture",
                     names=[f"{name}: {caption}" for name, caption in captions.items()],

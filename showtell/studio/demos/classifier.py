@@ -24,7 +24,7 @@ from showtell.worlds.shapes import shade
 
 HUES, SIZES = 18, 6
 SMALL, LARGE = 0.09, 0.29  # radius, in shares of the picture's side; training has drawn 0.13 to 0.19
-TILE = 36  # pixels of a little picture on the map
+TILE = 28  # pixels of a little picture on the map
 TEMPLATES = {
     "something": ("something {}",),
     "a": ("a {}",),
@@ -95,7 +95,7 @@ class Classifier(Demo[State]):
                 ),
                 Raster(
                     title="The marked picture",
-                    rgb=draw(duets[state.cell], 240),
+                    rgb=draw(duets[state.cell], 160),
                     alt=f"a {state.shape} of hue {360 * (state.cell % HUES) // HUES} degrees",
                     size="q",
                     smooth=True,

@@ -63,7 +63,7 @@ class Cones(Demo[State]):
                 cloud(duets, images, moved, gap, state),
                 Raster(
                     title="The marked pair",
-                    rgb=draw(duets[pair], 240),
+                    rgb=draw(duets[pair], 160),
                     alt=plain(duets[pair]),
                     note=f"“{plain(duets[pair])}”",
                     size="q",

@@ -23,7 +23,7 @@ from showtell.studio.series.tools import PHOTOS, Tools
 from showtell.worlds.cutouts import load_pack
 
 KINDS = ("dog", "guitar", "banana", "bicycle", "flower", "car", "butterfly", "sailboat", "house", "horse")
-COUNT, SIDE, SHOWN = len(PHOTOS) + len(KINDS), 160, 96
+COUNT, SIDE, SHOWN = len(PHOTOS) + len(KINDS), 160, 64
 PAPER = (240, 238, 232)
 FOUND = 5
 
@@ -120,7 +120,7 @@ def asked(words: str, tools: Tools) -> Tensor:
         raise RequestError(f"{str(error)[0].upper()}{str(error)[1:]}.", 422) from None
 
 
-def shelf(tools: Tools) -> tuple[list[str], list[UInt8[np.ndarray, "96 96 3"]], Tensor]:
+def shelf(tools: Tools) -> tuple[list[str], list[UInt8[np.ndarray, "64 64 3"]], Tensor]:
     """Names, thumbnails and unit vectors of the pictures."""
     pack = load_pack()
     cutouts = {kind: pack.rgba(pack.by_category("heldout")[kind][0]) for kind in KINDS}

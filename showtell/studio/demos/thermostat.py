@@ -77,7 +77,7 @@ class Thermostat(Demo[State]):
                 ),
                 Raster(
                     title="The picture of the marked row",
-                    rgb=draw(duets[cell // state.pairs], 240),
+                    rgb=draw(duets[cell // state.pairs], 160),
                     alt=captions[cell // state.pairs],
                     note=f"“{captions[cell // state.pairs]}”",
                     size="q",
