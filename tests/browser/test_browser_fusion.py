@@ -1,6 +1,5 @@
 """Painting, tables that are pointed at, pages that a screen reader can follow, and the export without its server."""
 
-import contextlib
 import functools
 import http.server
 import threading
@@ -71,10 +70,10 @@ def exported(tmp_path: Path) -> Iterator[str]:
     for name in SHIPPED:
         (tmp_path / "static").mkdir(exist_ok=True)
         (tmp_path / "static" / name).symlink_to(STATIC / name)
-    html, _ = record(demo, pocket_tools(), tmp_path / "figures" / "stripes", 4)
+    html, _ = record(demo, pocket_tools(), tmp_path / "figures" / "stripes", 14)
     (tmp_path / "figure.html").write_text(standing(figure_page(demo, html, "pocket"), "pocket"), encoding="utf-8")
     handler = functools.partial(QuietHandler, directory=str(tmp_path))
-    with contextlib.closing(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
@@ -99,7 +98,7 @@ def test_an_exported_figure_answers_what_was_recorded_and_says_so_of_the_rest(br
     expect(page.locator(".recording")).to_contain_text("A recording")
     where.get_by_role("switch").check()
     shows(where, expected("stripes", antialias=True))
-    where.get_by_role("radio", name="24 px").check()
+    where.get_by_role("radio", name="24 px").check()  # both together were not recorded
     expect(where.get_by_role("alert")).to_contain_text("was not recorded")
     where.get_by_role("button", name="Reset").click()
     shows(where, expected("stripes"))

@@ -18,6 +18,7 @@ from showtell.studio.series.heat import Heat
 from showtell.studio.series.palette import sequential
 from showtell.studio.series.scene import Bars, Line, Lines, Raster, Scene
 from showtell.studio.series.tools import Tools
+from showtell.text.decoder import Decoder
 from showtell.worlds.board import EMPTY, draw, item
 from showtell.worlds.dice import keyed
 
@@ -154,7 +155,7 @@ def follow(state: State, tools: Tools) -> Traced:
     return Traced(names, (ids[0], ids[1]), clean, other, logits, share.clamp(-1, 2), hide_picture(decoder, a))
 
 
-def places_patched(decoder: torch.nn.Module, a: Reading, b: Reading, inside: Tensor) -> Tensor:
+def places_patched(decoder: Decoder, a: Reading, b: Reading, inside: Tensor) -> Tensor:
     """(layers, places, vocab): the picture, its patches inside the thing's box, the others, and every word."""
     of_picture = [patch_picture(decoder, a, b, chosen) for chosen in (inside | True, inside, ~inside)]
     return torch.cat([torch.stack(of_picture, dim=1), patch_words(decoder, a, b)], dim=1)

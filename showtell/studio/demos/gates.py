@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from showtell.core.masks import causal_mask
 from showtell.core.trace import trace
+from showtell.fusion.gated_xattn import GatedCrossBlock
 from showtell.fusion.xattn_vlm import CrossVLM
 from showtell.studio import board_models as models
 from showtell.studio.series import board_editor
@@ -146,6 +147,7 @@ def with_gates(shares: tuple[float, ...]) -> CrossVLM:
     model._modules = dict(model._modules)
     model.cross = copy.deepcopy(models.gated().cross)
     for share, block in zip(shares, model.cross, strict=True):
+        assert isinstance(block, GatedCrossBlock)
         for gate in (block.gate1, block.gate2):
             gate.copy_(torch.atanh(share * gate.tanh()))
     return model
@@ -191,7 +193,7 @@ def trained_openings() -> list[float]:
 
 
 def openings_of(cross: nn.ModuleList) -> list[float]:
-    return [float(block.gate1.tanh()) for block in cross]
+    return [float(block.gate1.tanh()) for block in cross if isinstance(block, GatedCrossBlock)]
 
 
 def kl(p: Tensor, q: Tensor) -> float:

@@ -15,6 +15,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ STATIC = Path(__file__).parents[1] / "static"
 SHIPPED = ("series", "fonts", "style.css", "theme.js", "theme_switch.js", "dom.js", "favicon.svg")
 MANIFEST = "showtell-export.json"
 KEY = re.compile(r"[\w.+-]{1,120}")
+MOST_STEPS = 24  # of one slider, evenly spaced
 MOST_TOGETHER = 24  # choices and switches are recorded in every combination, as long as there are no more
 ROUTES = (
     (r"/series", "index.html"),
@@ -120,7 +122,10 @@ def worth_recording(demo: Demo[Any], first: dict[str, Any]) -> Iterator[Any]:
     chosen = {name: bound.examples() for name, bound in bounds.items() if isinstance(bound, OneOf | Switch)}
     together = list(itertools.product(*chosen.values()))
     combined = [dict(zip(chosen, values, strict=True)) for values in together[: MOST_TOGETHER + 1]]
-    alone = [{name: value} for name, bound in bounds.items() for value in values_of(name, bound, first)]
+    ordered = sorted(
+        bounds.items(), key=lambda item: item[0] not in chosen
+    )  # what a reader clicks before what is dragged
+    alone = [{name: value} for name, bound in ordered for value in values_of(name, bound, first)]
     for fields in itertools.chain([{}], combined if len(together) <= MOST_TOGETHER else [], alone):
         state = type(default)(**{name: fields.get(name, getattr(default, name)) for name in bounds})
         if state not in seen and KEY.fullmatch(key_of(demo, state)):
@@ -129,9 +134,9 @@ def worth_recording(demo: Demo[Any], first: dict[str, Any]) -> Iterator[Any]:
 
 
 def values_of(name: str, bound: Bound, first: dict[str, Any]) -> Iterator[Any]:
-    """Values of a field worth recording: every step of a slider, every cell there is, else the bound's examples."""
+    """Values of a field worth recording: steps of a slider, every cell there is, else the bound's examples."""
     if isinstance(bound, Stepped):
-        yield from (bound.at(index) for index in range(bound.count))
+        yield from (bound.at(index) for index in range(0, bound.count, -(-bound.count // MOST_STEPS)))
     elif isinstance(bound, Cell):
         pointed = [widget for widget in first["widgets"] if widget.get("field") == name]
         cells = max((len(w.get("values") or w.get("labels") or w.get("maps") or ()) for w in pointed), default=1)
@@ -179,11 +184,11 @@ def standing(html: str, model: str) -> str:
     )
     html = html.replace("</header>\n", f"</header>\n  {label}\n", 1)
     for route, file in ROUTES:
-        html = re.sub(rf'(href|src)="{route}(#[^"]*)?"', lambda m, file=file: relative(m, file), html)
+        html = re.sub(rf'(href|src)="{route}(#[^"]*)?"', partial(relative, file), html)
     return html
 
 
-def relative(found: re.Match[str], file: str) -> str:
+def relative(file: str, found: re.Match[str]) -> str:
     groups = found.groups()
     return f'{groups[0]}="{file.replace(chr(92) + "1", groups[1] or "")}{groups[-1] or ""}"'
 

@@ -1,6 +1,7 @@
 """Numbers in the prose of chapter 4: what pictures cost in published models, and the sizes of the chapter's own."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -25,11 +26,9 @@ def fusion_numbers() -> dict[str, Number]:
     named: dict[str, Number] = {}
     for family, (cost, decoder) in BILLS.items():
         named |= {
-            f"bill.{family}.photo": lambda cost=cost: f"{cost(PHOTOGRAPH):,}",
-            f"bill.{family}.page": lambda cost=cost: f"{cost(PAGE):,}",
-            f"bill.{family}.cache": lambda cost=cost, decoder=decoder: (
-                f"{cost(PAGE) * token_bytes(decoder) / 1e6:,.0f}"
-            ),
+            f"bill.{family}.photo": partial(tokens_of, cost, PHOTOGRAPH),
+            f"bill.{family}.page": partial(tokens_of, cost, PAGE),
+            f"bill.{family}.cache": partial(cache_of, cost, decoder),
         }
     return named | {
         "llava.connector.parameters": lambda: f"{llava_connector() / 1e6:.0f}",
@@ -38,6 +37,15 @@ def fusion_numbers() -> dict[str, Number]:
         "board.decoder.thousands": lambda: thousands(board_models.decoder()),
         "latent.numbers": lambda: str(board_models.DECODER.dim),
     }
+
+
+def tokens_of(cost: Callable[[Frame], int], frame: Frame) -> str:
+    return f"{cost(frame):,}"
+
+
+def cache_of(cost: Callable[[Frame], int], decoder: DecoderConfig) -> str:
+    """Megabytes of keys and values of the page."""
+    return f"{cost(PAGE) * token_bytes(decoder) / 1e6:,.0f}"
 
 
 def token_bytes(decoder: DecoderConfig) -> int:
