@@ -9,7 +9,8 @@ memory     peak resident memory above the start of a step of `--batch` pairs, wh
            (`contrastive/accumulate.py`); their gradients are compared too
 ranks      FLOPs of the loss over two processes, both together, beside the same global batch on one; and the peak memory
            of one rank of 1, 2, 4, 8 that share a global batch, the others played by copies of its own block
-search     milliseconds a query and megabytes of `--vectors` unit vectors of 384 numbers, all compared (no graph)
+search     milliseconds a query and megabytes of `--vectors` unit vectors of 384 numbers, all compared; and of the graph
+           that large indexes are searched along (`contrastive/neighbours.py`), measured on `--graph` of them
 
 Every measurement of memory is a process of its own. Steps of the two sides alternate; medians are reported.
 """
@@ -33,6 +34,7 @@ from showtell.contrastive import clip
 from showtell.contrastive.dual_encoder import DualEncoder, DualEncoderConfig
 from showtell.contrastive.exchange import Ring
 from showtell.contrastive.losses import info_nce
+from showtell.contrastive.neighbours import Graph, nearest
 from showtell.contrastive.reduction import reduce_scores
 from showtell.contrastive.step import ContrastiveStep, PairBatch
 from showtell.contrastive.text_tower import TextTowerConfig
@@ -64,6 +66,7 @@ def main() -> None:
         Ratio.limit("peak memory of a rank of 8 / of 1", curve[8] / curve[1], 0.5),
     ]
     small, large = search(8_000), search(options_.vectors)
+    along, entered, bytes_each = walk(options_.graph)
     beside = [
         (f"whole: MB of {options_.batch:,} pairs", whole, None),
         (f"in pieces: MB of {options_.batch:,} pairs", pieces, None),
@@ -71,6 +74,9 @@ def main() -> None:
         ("a query among 8,000 pictures, ms", small[0], None),
         (f"a query among {options_.vectors:,} pictures, ms", large[0], None),
         (f"vectors of {options_.vectors:,} pictures, MB", large[1], None),
+        (f"a query along a graph of {options_.graph:,}, ms", along, None),
+        ("vectors entered into the graph a second", entered, None),
+        (f"graph of {options_.vectors:,} pictures by that, MB", bytes_each * options_.vectors / 1e6, None),
     ]
     report("contrastive training and search", ratios, as_json=options_.json, beside=beside)
 
@@ -80,6 +86,7 @@ def options() -> ArgumentParser:
     parser.add_argument("--steps", type=int, default=5, help="timed steps of each side")
     parser.add_argument("--batch", type=int, default=4096, help="pairs of the step whose memory is measured")
     parser.add_argument("--vectors", type=int, default=1_000_000, help="pictures of the simulated index")
+    parser.add_argument("--graph", type=int, default=50_000, help="vectors in the graph that is measured")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the arithmetic")
     return parser
 
@@ -223,6 +230,21 @@ def search(vectors: int, dim: int = 384, queries: int = 5) -> tuple[float, float
         (index @ index[i]).topk(12)
         seconds.append(time.perf_counter() - began)
     return 1000 * statistics.median(seconds[1:]), index.numel() * 4 / 1e6
+
+
+def walk(vectors: int, dim: int = 384) -> tuple[float, float, float]:
+    """(median milliseconds of a query, vectors entered a second, bytes a vector) of a graph."""
+    index = F.normalize(torch.randn(vectors, dim, generator=torch.Generator().manual_seed(0)), dim=1)
+    graph = Graph(dim)
+    began = time.perf_counter()
+    graph.grow(index)
+    entered = vectors / (time.perf_counter() - began)
+    seconds = []
+    for i in range(21):
+        began = time.perf_counter()
+        nearest(index, index[i], 12, graph)
+        seconds.append(time.perf_counter() - began)
+    return 1000 * statistics.median(seconds[1:]), entered, graph.index.memory_usage / vectors
 
 
 if __name__ == "__main__":

@@ -8,14 +8,14 @@ IN holds the collections and WordNet (`pairs.py`, `phrases.py` say how to get th
     showtell fetch efficientnet-lite0                                                   the image tower
 
     1 prepare   pairs and their splits; EfficientNet-Lite0 over every picture; MiniLM over every caption and phrase
-    2 join      one matrix after the image tower, to where MiniLM puts the captions: least squares, then InfoNCE
+    2 words     word vectors whose mean stands in for MiniLM (`contrastive/word_tower.py`), by least squares
+    3 join      one matrix after the image tower, to where MiniLM puts the captions: least squares, then InfoNCE
                 from there on (`contrastive/locked.py`)
-    3 words     word vectors whose mean stands in for MiniLM (`contrastive/word_tower.py`): least squares again
     4 export    both into one folder of a few megabytes; the temperature is fitted on held-out pictures
     5 score     zero-shot and retrieval on held-out instances, categories and styles, with intervals
     ship        copies the folder into the package
 
-The thousand classes of ImageNet take part in stage 2 as pairs without a picture: under the model that a linear
+The thousand classes of ImageNet take part in stage 3 as pairs without a picture: under the model that a linear
 classifier is the Bayes rule of Gaussian classes, the mean feature of class c is  mean + covariance (w_c - mean w).
 Their names also enter directly (`contrastive/named_classes.py`).
 Measured results of the shipped run: `showtell/pocket/clip/card.json`, and docs/LOG.md.
@@ -60,7 +60,7 @@ from showtell.text.tokenizer import Tokenizer, train_tokenizer
 from showtell.vision.efficientnet import EfficientNetConfig
 from showtell.worlds.cutouts import Cutout
 
-STAGES = ("all", "prepare", "join", "words", "export", "score", "ship")
+STAGES = ("all", "prepare", "words", "join", "export", "score", "ship")
 PACKAGE = Path(__file__).parent.parent / "showtell" / "pocket" / "clip"
 
 
@@ -98,12 +98,12 @@ def main() -> None:
         shutil.copytree(folder / "model", PACKAGE, dirs_exist_ok=True)
         return
     data = prepare(options.data, folder, say)
-    if stage in ("all", "join"):
-        model = join(run, data)
-        tune(run, data, model, folder / "tune")
-        save_module(model, folder / "join.safetensors")
     if stage in ("all", "words"):
         words(run, data, folder)
+    if stage in ("all", "join"):
+        model = join(run, data)
+        tune(run, data, model, folder / "tune-minilm")
+        save_module(model, folder / "join-minilm.safetensors")
     if stage in ("all", "export"):
         export(run, data, folder)
     if stage in ("all", "score"):
@@ -198,7 +198,7 @@ def export(run: PairRun, data: Prepared, folder: Path) -> None:
     """Stage 4: one folder."""
     tokenizer = get_tokenizer(run, data, folder)
     locked = LockedPair(1280, data.caption_vectors.shape[1])
-    load_module(locked, folder / "join.safetensors")
+    load_module(locked, folder / "join-minilm.safetensors")
     config = PocketPairConfig(
         vision=EfficientNetConfig(classes=1), text=word_config(run, tokenizer), alphabet=alphabet_of(data)
     )
@@ -245,7 +245,9 @@ def alphabet_of(data: Prepared) -> str:
 def score(run: PairRun, data: Prepared, folder: Path) -> None:
     """Stage 5: the card."""
     pair = load_pair(folder / "model")
-    card = pair.card | {"scores": score_pair(pair, data, say)}
+    locked = LockedPair(1280, data.caption_vectors.shape[1])
+    load_module(locked, folder / "join-minilm.safetensors")
+    card = pair.card | {"scores": score_pair(pair, locked.eval(), data, say)}
     styles = {style: join(run, data, without=style).images for style in ("photo", "line")}
     card["styles"] = score_styles(data, styles, join(run, data).images, say)
     save_pair(PairFolder(pair.config, pair.model, pair.tokenizer, card), folder / "model")

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from recipes.dual_encoder_data import Prepared
 from recipes.pairs import held_categories
+from showtell.contrastive.locked import LockedPair
 from showtell.contrastive.pocket_pair import PairFolder, PocketPair, captions_of_pair, root_features
 from showtell.contrastive.zero_shot import TEMPLATES, classifier
 from showtell.metrics.intervals import wilson
@@ -154,13 +155,13 @@ def heldout_logits(model: PocketPair, tokenizer: Tokenizer, data: Prepared) -> t
     return rows @ weights.T, torch.tensor([names.index(cutout.category) for cutout in shown])
 
 
-def score_pair(pair: PairFolder, data: Prepared, say: Callable[[str], None]) -> dict[str, Any]:
+def score_pair(pair: PairFolder, locked: LockedPair, data: Prepared, say: Callable[[str], None]) -> dict[str, Any]:
     """The card."""
     with torch.inference_mode():
         ours = report(data, pair.model.project, reader(pair.model, pair.tokenizer))
-        teacher = report(data, pair.model.project, remembered(data))
+        teacher = report(data, lambda pooled: locked.images(root_features(pooled)), remembered(data))
         untrained = report(data, conse(data), remembered(data))
-        found = {"pocket-clip": ours, "with MiniLM as text tower": teacher, "ConSE": untrained}
+        found = {"pocket-clip": ours, "locked to MiniLM": teacher, "ConSE": untrained}
         found["MiniLM on captions alone"] = caption_only(data)
     for name, scores in found.items():
         for where, values in scores.items():
@@ -175,7 +176,7 @@ def score_styles(
     """Pictures of a style for a matrix that never saw it, and for one that did (least squares, MiniLM's words)."""
     held = held_categories(data.pack)
     names = list(data.pack.categories)
-    weights = classifier(data.encoder, names, TEMPLATES).weights
+    weights = classifier(remembered(data), names, TEMPLATES).weights
     found = {}
     for style, images in without.items():
         fresh = [cutout for cutout in data.pack.instances if cutout.style == style and cutout.split == "heldout"]

@@ -273,7 +273,7 @@ def draw_mistakes(path: Path, verdicts: Sequence[Verdict], model: str) -> None:
 
 def show(verdicts: Sequence[Verdict], found: dict[str, Any], bad: Sequence[dict[str, str]]) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
-    for overflow in ("fold", "fold", "ellipsis", "fold", "ellipsis"):
+    for overflow in ("fold", "fold", "fold", "ellipsis", "ellipsis"):
         table.add_column(no_wrap=True, overflow=overflow)
     for one in verdicts[:40]:
         (label, probability), *rest = one.top
@@ -292,6 +292,6 @@ def show(verdicts: Sequence[Verdict], found: dict[str, Any], bad: Sequence[dict[
             Text(f"({top1['low']:.1%} to {top1['high']:.1%}), top-5 {top5['value']:.1%}, of {top1['n']:,}; ", "dim"),
             Text(f"calibration error {found['calibration_error']:.1%}", "dim"),
         )
-    for one in bad[:5]:
-        console.note(f"left out: {one['picture']}: {one['why']}")
+    for unread in bad[:5]:
+        console.note(f"left out: {unread['picture']}: {unread['why']}")
     console.note(f"{len(verdicts):,} pictures · {found['model']}")

@@ -36,7 +36,7 @@ from showtell.images.native import FlexProcessor
 from showtell.text.tokenizer import Tokenizer
 from showtell.vision.siglip2 import PatchList
 
-ROWS = 64
+PICTURES, TEXTS = 8, 64  # encoded at a time: small batches of pictures stay in the cache of a processor
 
 
 class Towers(Protocol):
@@ -132,7 +132,7 @@ class PairEmbedder:
     @torch.inference_mode()
     def pictures(self, pictures: Sequence[Picture]) -> Float[Tensor, "pictures dim"]:
         """Unit vectors. Raises DataError when the model gives numbers that are none."""
-        rows = [self.look(pictures[first : first + ROWS]) for first in range(0, len(pictures), ROWS)]
+        rows = [self.look(pictures[first : first + PICTURES]) for first in range(0, len(pictures), PICTURES)]
         return self._finite(torch.cat(rows), "pictures")
 
     @torch.inference_mode()
@@ -143,7 +143,7 @@ class PairEmbedder:
                 f"{self.name} has no text side, so words cannot be compared with pictures; search with a picture, or "
                 "name a dual encoder with --model"
             )
-        rows = [self.read(texts[first : first + ROWS]) for first in range(0, len(texts), ROWS)]
+        rows = [self.read(texts[first : first + TEXTS]) for first in range(0, len(texts), TEXTS)]
         return self._finite(torch.cat(rows), "texts")
 
     def _finite(self, rows: Tensor, kind: str) -> Tensor:
@@ -177,7 +177,8 @@ def tower_embedder(name: str, model: nn.Module, processor: Any) -> PairEmbedder:
         rows: Tensor = model(shown(processor, pictures)).pooled
         return rows
 
-    dim = getattr(model.config, "head_width", None) or model.config.dim  # type: ignore[union-attr]
+    config: Any = model.config
+    dim = getattr(config, "head_width", None) or config.dim
     return PairEmbedder(name, key_of(model, processor), int(dim), look)
 
 
@@ -216,7 +217,7 @@ def key_of(model: nn.Module, processor: Any, captions: Captions | None = None) -
     for name, tensor in model.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    told = [to_dict(processor.config)]
+    told: list[Any] = [to_dict(processor.config)]
     if captions is not None:
         told += [captions.pooling, captions.padding_id, captions.tokenizer.rust.to_str()]
     digest.update(json.dumps(told, sort_keys=True).encode())

@@ -52,10 +52,9 @@ class WordTower(nn.Module):
         self.positions = nn.Parameter(torch.zeros(config.max_tokens, config.dim))
         block = BlockConfig(attention=AttentionConfig(dim=config.dim, heads=config.heads), mlp_dim=config.mlp_dim)
         self.blocks = nn.ModuleList(Block(block) for _ in range(config.depth))
-        for made in self.blocks:
-            for last in (made.attn.o, made.mlp.down):
-                nn.init.zeros_(last.weight)
-                nn.init.zeros_(last.bias)
+        for name, parameter in self.blocks.named_parameters():
+            if ".attn.o." in name or ".mlp.down." in name:
+                nn.init.zeros_(parameter)
         self.head = nn.Linear(config.dim, config.out)
         self.tokens = Tap()
 
