@@ -45,6 +45,12 @@ MOVED = {
     "atlas": [f"patch={n}" for n in range(0, 64, 3)],
     "attribution": [f"removed={n}.{n + 1}.{n + 8}" for n in range(0, 50, 2)],
     "resolution": [f"patch={n}" for n in range(0, 36, 2)],
+    "labels": [f"labels={n}&wrong={w}" for w in (0, 20, 40, 60) for n in (1, 2, 4, 8, 16, 32)],
+    "dialect": [f"patch={n}" for n in range(36)],
+    "gates": [f"gate1={n / 20:g}" for n in range(21)],
+    "latents": [f"latent={n}&mute={m}" for n in range(16) for m in (0, 1)],
+    "meeting": [f"board={n}.0.0.0.6.0.0.0.11" for n in range(1, 17)],
+    "follow": [f"cell={n}" for n in range(0, 112, 5)],
     "sequence": [f"question=where+is+cat+{n}" for n in range(20)],
 }
 

@@ -82,7 +82,7 @@ class _Writer:
             drawn = maths(body.strip(), display=True)
             return f'<div class="formula" tabindex="0" role="group" aria-label="formula">{drawn}</div>\n'
         if kind == "aside":
-            return f'<aside class="note-beside">{self.render(body)}</aside>\n'
+            return f'<div class="note-beside" role="note">{self.render(body)}</div>\n'
         if kind == "myth":
             myth, _, answer = body.partition("\n")
             return f'<section class="myth"><p class="said">{escape(myth)}</p>{self.render(answer)}</section>\n'
@@ -120,6 +120,7 @@ def build(text: str, numbers: Mapping[str, Callable[[], str]]) -> Chapter:
 
     html = re.sub(r"<h2>(.+?)</h2>", anchored, html)
     html = re.sub(r"<h1>.+?</h1>\n?", "", html, count=1)
+    html = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", html)  # a corner heads nothing
     html = html.replace("<table>", '<div class="wide-table" tabindex="0"><table>').replace("</table>", "</table></div>")
     return Chapter(title[1], html, tuple(contents), tuple(writer.demos), minutes(text))
 
