@@ -156,7 +156,7 @@ def read_after(
     count = image_tokens.shape[1]
     opening = torch.tensor([START_ID] + [IMAGE_ID] * count).expand(len(words), -1)
     ids = torch.cat([opening, words], dim=1)
-    positions, mask = torch.arange(ids.shape[1])[None], causal_mask(ids.shape[1], ids.shape[1])
+    positions, mask = torch.arange(ids.shape[1]).expand(len(ids), -1), causal_mask(ids.shape[1], ids.shape[1])
     return model.read(image_tokens, ids, positions, mask)[:, count + 1 :]
 
 

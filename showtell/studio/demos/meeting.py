@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from showtell.fusion.late import LateVLM
 from showtell.studio import board_models as models
 from showtell.studio.board_scores import Reads, band, held_out, recorded, right, share
 from showtell.studio.series import board_editor
@@ -118,7 +119,7 @@ def reads(way: str) -> Reads:
 
     def read(pixels: Tensor, ids: Tensor) -> Tensor:
         with torch.no_grad():
-            if way == "late":
+            if isinstance(model, LateVLM):
                 hidden = models.read_beside(model, model.image_vector(pixels), ids)
             else:
                 hidden = models.read_after(model, model.image_tokens(pixels), ids)
