@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from rich.table import Table
 from rich.text import Text
 
 from showtell.cli import console
@@ -272,17 +271,13 @@ def draw_mistakes(path: Path, verdicts: Sequence[Verdict], model: str) -> None:
 
 
 def show(verdicts: Sequence[Verdict], found: dict[str, Any], bad: Sequence[dict[str, str]]) -> None:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for overflow in ("fold", "fold", "fold", "ellipsis", "ellipsis"):
-        table.add_column(no_wrap=True, overflow=overflow)
+    width = max(len(one.top[0][0]) for one in verdicts[:40])
     for one in verdicts[:40]:
         (label, probability), *rest = one.top
-        mark = "" if one.truth is None else Text("✓", "green") if label == one.truth else Text(f"is {one.truth}", "red")
+        mark = "" if one.truth is None else ("✓ ", "green") if label == one.truth else (f"is {one.truth} ", "red")
         others = " ".join(f"{name} {p:.0%}" for name, p in rest[:2] if p >= 0.05)
-        table.add_row(
-            Text(label, "bold"), Text(f"{probability:.0%}", "cyan"), Text(str(one.path)), mark, Text(others, "dim")
-        )
-    console.out.print(table)
+        sure = (f"  {probability:4.0%}  ", "cyan")
+        console.out.print(Text.assemble((label.ljust(width), "bold"), sure, mark, f"{one.path}  ", (others, "dim")))
     if len(verdicts) > 40:
         console.note(f"and {len(verdicts) - 40:,} more; --out FILE.csv or --json gives all")
     if "top1" in found:
