@@ -209,7 +209,9 @@ class VisionTransformer(nn.Module):
         if config.positions == "rope":
             self.register_parameter("positions", None)
             return
-        fixed = torch.cat([torch.zeros(classes, config.dim), sincos_2d(*config.grid, config.dim)])
+        with torch.device("cpu"):  # counting without memory (`without_memory`) would import a compiler
+            fixed = torch.cat([torch.zeros(classes, config.dim), sincos_2d(*config.grid, config.dim)])
+        fixed = fixed.to(torch.get_default_device())
         if config.positions == "learned":
             self.positions = nn.Parameter(fixed)  # learned, from a start that already tells places apart
         else:
