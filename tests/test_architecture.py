@@ -124,7 +124,7 @@ def test_the_text_names_no_package_registry_and_no_private_path() -> None:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("showtell", ("studio", "train", "teacher")),
+        ("showtell", ("studio", "train", "teacher", "search")),
         ("recipes", ("data", "train")),
         ("tests", ("studio", "train", "test")),
         ("bench", ("studio", "train", "test", "bench")),
