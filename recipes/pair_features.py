@@ -32,7 +32,7 @@ def features(
     view: str = "plain",
     say: Callable[[str], None] = lambda words: None,
 ) -> dict[str, Tensor]:
-    """{"pooled": (pairs, width), "hash": (pairs, bits), "there": (pairs,)}; `there` is False for what cannot be drawn."""
+    """{"pooled": (pairs, width), "hash": (pairs, bits), "there": (pairs,)}; `there`: whether it can be drawn."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
     for first in range(0, len(pairs), PART):

@@ -1,6 +1,6 @@
 """Real picture-caption pairs from three free collections, and what is held out of them.
 
-    Tux Paint stamps     photographs and drawings; a caption in English and in up to a hundred other languages beside each
+    Tux Paint stamps     photographs and drawings; a caption in English and up to a hundred other languages beside each
     Open Clip Art        drawings; the title and the tags their authors wrote into the SVG files
     OpenMoji             pictograms, each in colour and as an outline; Unicode's short names, in fifteen languages
 

@@ -6,8 +6,8 @@
 InfoNCE knows one right caption and treats all others as equally wrong; the teacher's scores say that "a kitten" is
 nearly right for a cat and "a truck" is not. Relations need no common width (Wu et al. 2023, TinyCLIP; Yang et al. 2024,
 CLIP-KD, where feature mimicry, here "places", was the strongest single part). `places` alone also teaches a text tower
-to stand in for a sentence encoder (Reimers and Gurevych 2020 did it across languages): that is how the text tower of
-the pocket pair was made. Both are sums over pairs.
+to stand in for a sentence encoder (Reimers and Gurevych 2020 did it across languages). Both are sums over pairs. The
+text tower of the pocket pair learned the same aim in one step, by least squares (`word_tower.py`).
 """
 
 import torch.nn.functional as F

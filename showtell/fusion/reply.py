@@ -62,10 +62,9 @@ def prompt_of(
     """
     row = torch.tensor([list(ids)], device=next(model.parameters()).device)
     valid = torch.ones_like(row, dtype=torch.bool)
-    if pictures:
-        words = model.embed(sight.see(pictures) if seen is None else seen, row)
-    else:
-        words = model.decoder.embed(row)
+    if pictures and seen is None:
+        seen = sight.see(pictures)
+    words = model.decoder.embed(row) if seen is None else model.embed(seen, row)
     reading = sight.reading(row, valid, [picture.frame for picture in pictures])
     placeholder = model.image_token_id
     forbidden = (placeholder,) if placeholder < model.decoder.config.vocab_size else ()
