@@ -226,7 +226,8 @@ def about(run: PairRun, data: Prepared) -> dict[str, Any]:
             "word vectors taught by all-MiniLM-L6-v2",
             "names of ImageNet",
         ],
-        "caution": "the weights of the parts were chosen on the scored sets, about 25 ways in all: the scores are optimistic",
+        "caution": "the weights of the parts were chosen on the scored sets, about 25 ways in all: "
+        "the scores are optimistic",
         "languages": ["en", *(f"{code} (weak)" for code in LANGUAGES)],
         "pairs": len(data.rows("train")),
         "phrases": len(data.phrases) + len(data.elsewhere),
