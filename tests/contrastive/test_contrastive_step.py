@@ -1,6 +1,6 @@
 """A contrastive step trains a dual encoder, gives the same gradients however the batch is cut, and runs in the loop."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,6 +64,12 @@ class OneBatch:
 
     def take_wait(self) -> float:
         return 0.0
+
+    def pieces(self, step: int) -> int:
+        return 1
+
+    def positions(self) -> Sequence[int]:
+        return range(PAIRS)
 
 
 @pytest.mark.parametrize("biased", [False, True])

@@ -68,7 +68,7 @@ def test_a_hostile_state_is_refused_in_the_place_of_its_figure(client: TestClien
         ("/api/figures/light?factor=8&x=1", 422),
         ("/figure/nothing", 404),
         ("/part/9", 404),
-        ("/part/3", 404),
+        ("/part/5", 404),
         ("/source/showtell", 404),
         ("/source/os", 404),
         ("/source/showtell...etc.passwd", 404),
