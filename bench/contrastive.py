@@ -16,7 +16,6 @@ Every measurement of memory is a process of its own. Steps of the two sides alte
 """
 
 import multiprocessing
-import resource
 import statistics
 import tempfile
 import time
@@ -38,6 +37,7 @@ from showtell.contrastive.neighbours import Graph, nearest
 from showtell.contrastive.reduction import reduce_scores
 from showtell.contrastive.step import ContrastiveStep, PairBatch
 from showtell.contrastive.text_tower import TextTowerConfig
+from showtell.engine.meter import peak_memory, resident_memory
 from showtell.vision.vit import ViTConfig
 
 PIECE, DIM = 128, 256
@@ -179,9 +179,9 @@ def peak(work: Callable[[], Any]) -> float:
 
     def child() -> None:
         torch.set_num_threads(1)  # the parent's threads do not survive a fork
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = resident_memory()
         work()
-        send.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+        send.send((peak_memory() - before) / 2**20)
 
     process = context.Process(target=child)
     process.start()
