@@ -504,7 +504,7 @@ def score(run: SmolRun, folder: Path, pictures: int, splits: tuple[str, ...] = S
         ("blind, untrained", None),
         ("blind, trained", "blind"),
         ("stage 1", "connect"),
-        ("stage 2", "converse"),
+        ("stage 2", last(folder)),
     ):
         if stage is not None and not (folder / stage / "model.safetensors").is_file():
             continue
